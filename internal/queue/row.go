@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"time"
 
 	"commerce.internal/orderctl/internal/order"
@@ -111,4 +112,19 @@ type Effect struct {
 type Change struct {
 	Writes []Write
 	Effect *Effect
+}
+
+// ErrRaced says that a write met a row that another process had changed meanwhile. Nothing was written for that record
+// and nothing is counted: read and decide again.
+var ErrRaced = errors.New("row was changed meanwhile")
+
+// OrderView is what the database knows of one order of one group.
+type OrderView struct {
+	OrderID     string
+	Found       bool // an orders row is there; the next four come from it
+	Status      order.Status
+	Currency    string
+	TotalAmount int64
+	AppliedAt   time.Time
+	Rows        []Row // all message rows of the order, by source offset
 }
