@@ -206,12 +206,9 @@ func trailHeader(name string) bool {
 	return false
 }
 
-// Cut shortens s to at most n bytes without splitting a rune.
+// Cut returns at most n bytes of s as valid UTF-8; a rune is never split.
 func Cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "")
+	return strings.ToValidUTF8(s[:min(n, len(s))], "")
 }
 
 func number(s string, ok bool) (int64, bool) {
