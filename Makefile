@@ -1,0 +1,54 @@
+# orderctl. `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+TAGS  := grpcnotrace
+BIN   := bin/orderctl
+LINT  := bin/golangci-lint
+
+.PHONY: help dev build test race lint fmt check e2e bench fuzz ci
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: build ## build and run the whole order queue in one process (ARGS="--demo")
+	@./$(BIN) dev $(ARGS)
+
+build: ## the binary, bin/orderctl
+	@mkdir -p bin
+	@go build -trimpath -tags $(TAGS) -o $(BIN) ./cmd/orderctl
+
+test: ## unit tests and scripts on the embedded broker; no Java, no database server needed
+	go test -tags $(TAGS) ./...
+
+race: ## the same with the race detector, in random order
+	go test -tags $(TAGS) -race -shuffle=on ./...
+
+lint: $(LINT) ## the linters of .golangci.yml, formatting included
+	$(LINT) config verify
+	$(LINT) run --build-tags $(TAGS),e2e ./...
+
+fmt: $(LINT) ## format the code
+	$(LINT) fmt ./...
+
+$(LINT): tools/go.mod tools/go.sum
+	@mkdir -p bin
+	cd tools && go build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+check: lint race ## before every commit: lint, race; generated files and go.mod leave no diff
+	go mod tidy -diff
+	go mod verify
+	cd tools && go run ./protogen -check
+
+e2e: build ## the built binary against real Apache Kafka: one node, and three (needs Java 17 and Maven)
+	go test -tags $(TAGS),e2e -count=1 -timeout 25m ./test/...
+
+bench: ## benchmarks of the hot paths
+	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./internal/...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for p in $$(go list ./...); do \
+	  for f in $$(go test -tags $(TAGS) -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "== $$p $$f"; go test -tags $(TAGS) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+ci: ## all that CI runs
+	bash .ci/run

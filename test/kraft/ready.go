@@ -1,0 +1,94 @@
+package kraft
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ready waits until every node answers with the cluster id made here and a topic with replicas on all nodes can be made:
+// an open port alone says nothing.
+func (c *Cluster) ready(ctx context.Context) error {
+	for _, n := range c.nodes {
+		if err := within(ctx, 60*time.Second, "node "+n.addr, func(ctx context.Context) error { return c.answers(ctx, n.addr) }); err != nil {
+			return err
+		}
+	}
+	return within(ctx, 60*time.Second, "a topic on all nodes", func(ctx context.Context) error {
+		return c.CreateTopic(ctx, "ready", 1)
+	})
+}
+
+func (c *Cluster) answers(ctx context.Context, addr string) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RetryTimeout(2*time.Second))
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	defer cl.Close()
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", addr, err)
+	}
+	if resp.ClusterID == nil || *resp.ClusterID != c.ID {
+		return fmt.Errorf("%s is not our cluster %s", addr, c.ID)
+	}
+	if len(resp.Brokers) < len(c.nodes) {
+		return fmt.Errorf("%d of %d brokers registered", len(resp.Brokers), len(c.nodes))
+	}
+	return nil
+}
+
+// CreateTopic makes a topic with as many replicas as there are nodes. One that is there already is fine.
+func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions int32) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.nodes[0].addr), kgo.RetryTimeout(2*time.Second))
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	defer cl.Close()
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, int16(len(c.nodes)) //nolint:gosec // three at most
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = 5_000
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return fmt.Errorf("create topic %s: %w", name, err)
+	}
+	if code := resp.Topics[0].ErrorCode; code != 0 && code != kerr.TopicAlreadyExists.Code {
+		return fmt.Errorf("create topic %s: %w", name, kerr.ErrorForCode(code))
+	}
+	return nil
+}
+
+// Leader returns the node that leads a partition.
+func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (int, error) {
+	var seeds []string
+	for _, n := range c.nodes {
+		seeds = append(seeds, n.addr)
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.RetryTimeout(5*time.Second))
+	if err != nil {
+		return 0, fmt.Errorf("make client: %w", err)
+	}
+	defer cl.Close()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = kmsg.StringPtr(topic)
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = append(req.Topics, t)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return 0, fmt.Errorf("find leader of %s/%d: %w", topic, partition, err)
+	}
+	for _, p := range resp.Topics[0].Partitions {
+		if p.Partition == partition && p.Leader > 0 {
+			return int(p.Leader), nil
+		}
+	}
+	return 0, fmt.Errorf("%s/%d has no leader", topic, partition)
+}
