@@ -1,0 +1,144 @@
+package lag
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Policy is what the verdict is measured by.
+type Policy struct {
+	Configured string        // the group of the configuration: without members it is a warning even when nothing waits
+	FromLatest bool          // the configured group starts at the end where it never committed
+	Tolerance  int64         // so many unread records are none: a trailing marker keeps a group at 1 for ever
+	StallAfter time.Duration // no progress for so long is STALLED; zero: 10 s
+	Topics     []string      // rows of these topics only; empty: all
+	Partitions []int32       // rows of these partitions only; empty: all
+}
+
+const (
+	defaultStall   = 10 * time.Second
+	longRebalance  = time.Minute
+	steadyFraction = 0.05 // rates that differ by less are the same
+)
+
+// Evaluate judges a window of 1 to N snapshots, oldest first. The values are those of the newest; the others tell rates
+// and standstill.
+func Evaluate(window []Snapshot, p Policy) Report {
+	r := Report{
+		Schema: Schema, Groups: []Group{}, SilentBrokers: []int32{}, MissingGroups: []string{}, MissingTopics: []string{},
+	}
+	if len(window) == 0 {
+		return r
+	}
+	if p.StallAfter <= 0 {
+		p.StallAfter = defaultStall
+	}
+	e := newEvaluator(window, p)
+	r.AsOf = e.now.AsOf.UTC().Truncate(time.Millisecond)
+	r.SnapshotMS = e.now.Took.Milliseconds()
+	if len(window) > 1 {
+		r.SampleSeconds = Know(e.now.AsOf.Sub(window[0].AsOf).Seconds())
+	}
+	r.SilentBrokers = append(r.SilentBrokers, e.now.Unlisted...)
+	r.Complete = len(e.now.Unlisted) == 0
+	for _, name := range slices.Sorted(maps.Keys(e.now.Groups)) {
+		if e.now.Groups[name].Missing() {
+			r.MissingGroups = append(r.MissingGroups, name)
+			continue
+		}
+		g := e.view(name).group()
+		r.Complete = r.Complete && g.Complete
+		r.Groups = append(r.Groups, g)
+	}
+	r.MissingTopics = append(r.MissingTopics, e.missingTopics()...)
+	return r
+}
+
+// evaluator holds a window and what is looked up in it often.
+type evaluator struct {
+	window []Snapshot
+	now    Snapshot // the newest
+	policy Policy
+	topics map[string][]TopicPartition // partitions of each topic of the newest, ascending
+}
+
+func newEvaluator(window []Snapshot, p Policy) *evaluator {
+	e := &evaluator{window: window, now: window[len(window)-1], policy: p, topics: map[string][]TopicPartition{}}
+	for tp := range e.now.Partitions {
+		e.topics[tp.Topic] = append(e.topics[tp.Topic], tp)
+	}
+	for _, tps := range e.topics {
+		slices.SortFunc(tps, byName)
+	}
+	return e
+}
+
+func byName(a, b TopicPartition) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+}
+
+// missingTopics are those asked for by name that do not exist and that no group ever committed in.
+func (e *evaluator) missingTopics() []string {
+	var missing []string
+	for _, topic := range e.now.Asked {
+		t, seen := e.now.Topics[topic]
+		if seen && t.Exists.Known && !t.Exists.V && !e.committedIn(topic) {
+			missing = append(missing, topic)
+		}
+	}
+	return missing
+}
+
+func (e *evaluator) committedIn(topic string) bool {
+	for _, g := range e.now.Groups {
+		for tp := range g.Commits.V {
+			if tp.Topic == topic {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// partition returns what was seen of a partition; where nothing was, why not.
+func (s Snapshot) partition(tp TopicPartition) PartitionObs {
+	if p, ok := s.Partitions[tp]; ok {
+		return p
+	}
+	t := s.Topics[tp.Topic]
+	if t.Exists.Known && (!t.Exists.V || int(tp.Partition) >= t.Partitions) {
+		return PartitionObs{Leader: -1, Epoch: -1, Problem: NoTopic}
+	}
+	return PartitionObs{Leader: -1, Epoch: -1, Problem: NoAnswer}
+}
+
+// commit returns the committed offset, -1 for none, and why it is unknown.
+func (g GroupObs) commit(tp TopicPartition) (Maybe[int64], time.Time, Problem) {
+	if !g.Commits.Known {
+		return Maybe[int64]{}, time.Time{}, cmp.Or(g.Problem, NoAnswer)
+	}
+	c, ok := g.Commits.V[tp]
+	switch {
+	case !ok:
+		return Know[int64](-1), time.Time{}, ""
+	case c.Problem != "":
+		return Maybe[int64]{}, c.At, c.Problem
+	default:
+		return Know(max(c.Offset, -1)), c.At, ""
+	}
+}
+
+// subscribed reports whether some member subscribes to the topic; where that cannot be told it is assumed.
+func (g GroupObs) subscribed(topic string) bool {
+	if !g.Members.Known || g.State != StateStable || len(g.Members.V) == 0 {
+		return true
+	}
+	for _, m := range g.Members.V {
+		if m.Subscribed == nil || slices.Contains(m.Subscribed, topic) {
+			return true
+		}
+	}
+	return false
+}

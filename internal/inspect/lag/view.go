@@ -1,0 +1,73 @@
+package lag
+
+import (
+	"maps"
+	"slices"
+
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// view is one group in the window of an evaluator.
+type view struct {
+	*evaluator
+	name   string
+	obs    GroupObs                    // in the newest snapshot
+	owners []map[TopicPartition]*Owner // by snapshot; nil: not yet looked at
+}
+
+func (e *evaluator) view(name string) *view {
+	return &view{evaluator: e, name: name, obs: e.now.Groups[name], owners: make([]map[TopicPartition]*Owner, len(e.window))}
+}
+
+// owner returns the member that a partition is assigned to in the i-th snapshot, nil if there is none.
+func (v *view) owner(i int, tp TopicPartition) *Owner {
+	if v.owners[i] == nil {
+		v.owners[i] = map[TopicPartition]*Owner{}
+		for _, m := range v.window[i].Groups[v.name].Members.V {
+			o := &Owner{MemberID: m.ID, ClientID: m.ClientID, Host: m.Host, InstanceID: word(m.InstanceID)}
+			for _, assigned := range m.Assigned {
+				v.owners[i][assigned] = o
+			}
+		}
+	}
+	return v.owners[i][tp]
+}
+
+// partitions are those that make a row of the group: committed, assigned, and all of every topic that it subscribes to,
+// has any commit in, or that was asked for. Topics named after another group are no concern of this one.
+func (v *view) partitions() []TopicPartition {
+	set, topics := map[TopicPartition]bool{}, map[string]bool{}
+	for tp := range v.obs.Commits.V {
+		set[tp], topics[tp.Topic] = true, true
+	}
+	for _, m := range v.obs.Members.V {
+		for _, tp := range m.Assigned {
+			set[tp] = true
+		}
+		for _, t := range m.Subscribed {
+			topics[t] = true
+		}
+	}
+	for _, t := range v.now.Asked {
+		if role, _ := queue.RoleOf(t); role == queue.RoleSource || Belongs(t, v.name) {
+			topics[t] = true
+		}
+	}
+	for t := range v.now.Topics {
+		if Belongs(t, v.name) {
+			topics[t] = true
+		}
+	}
+	for t := range topics {
+		for _, tp := range v.topics[t] {
+			set[tp] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(set), byName)
+}
+
+// wanted reports whether the policy asks for the partition.
+func (v *view) wanted(tp TopicPartition) bool {
+	return (len(v.policy.Topics) == 0 || slices.Contains(v.policy.Topics, tp.Topic)) &&
+		(len(v.policy.Partitions) == 0 || slices.Contains(v.policy.Partitions, tp.Partition))
+}
