@@ -1,0 +1,67 @@
+package config
+
+import (
+	"regexp"
+	"time"
+)
+
+// topicName is what Kafka allows; the group is a part of topic names, so it obeys the same rule.
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// longestSuffix is what the longest of the group's topic names adds to "<topic>.<group>".
+const longestSuffix = len(".retry.") + 12
+
+func (c *Config) validateStore(r *rules) {
+	s := c.Store
+	r.must(s.Driver == "sqlite", "store.driver", "write sqlite", "%s is not built into this version; it has sqlite", s.Driver)
+	r.must(s.Driver != "sqlite" || !s.DSN.HasPassword(), "store.dsn", "", "sqlite has no password")
+	r.must(s.Driver != "sqlite" || !s.Password.Set(), "store.password_file", "", "sqlite has no password")
+	r.must(s.Pool.MaxIdle <= s.Pool.MaxOpen, "store.pool.max_idle", "",
+		"%d is above store.pool.max_open (%d)", s.Pool.MaxIdle, s.Pool.MaxOpen)
+}
+
+func (c *Config) validateConsume(r *rules) {
+	w := c.Consume
+	r.must(topicName.MatchString(w.Topic) && w.Topic != "." && w.Topic != "..", "consume.topic", "",
+		"%q is not a topic name: letters, digits, dot, underscore, hyphen", shorten(w.Topic))
+	r.must(topicName.MatchString(w.Group), "consume.group", "",
+		"%q is not usable: it is a part of topic names, so letters, digits, dot, underscore, hyphen", shorten(w.Group))
+	r.must(len(w.Topic)+len(w.Group)+longestSuffix < 249, "consume.group", "",
+		"topic and group are too long together: Kafka allows topic names of 249 characters")
+	r.must(w.InstanceID == "" || topicName.MatchString(w.InstanceID), "consume.instance_id", "",
+		"%q is not an instance id: letters, digits, dot, underscore, hyphen", shorten(w.InstanceID))
+	r.must(w.Order != "none" || w.OnDead != "hold", "consume.on_dead", "hold needs order key or partition",
+		"hold keeps the order of messages, and consume.order is none")
+	r.must(w.EffectFile == "" || w.Handler == "sql", "consume.effect_file", "", "is SQL, and consume.handler is %s", w.Handler)
+	r.must(w.Local.Base <= w.Local.Cap, "consume.local.base", "",
+		"%s is above consume.local.cap (%s)", FormatDuration(w.Local.Base), FormatDuration(w.Local.Cap))
+	r.must(w.Breaker.ProbeMin <= w.Breaker.ProbeMax, "consume.breaker.probe_min", "",
+		"%s is above consume.breaker.probe_max (%s)", FormatDuration(w.Breaker.ProbeMin), FormatDuration(w.Breaker.ProbeMax))
+	r.must(w.Breaker.Ratio > 0, "consume.breaker.ratio", "write 0.5", "must be above 0")
+	c.listener(r, "consume.admin.addr", w.Admin.Addr)
+	validateTiers(r, w.Retry)
+}
+
+// validateTiers holds the delays to what topic names can say and readers expect: whole milliseconds, each longer than
+// the one before.
+func validateTiers(r *rules, tiers []time.Duration) {
+	last := time.Duration(0)
+	for _, d := range tiers {
+		r.must(d > 0, "consume.retry", "none: no tiers", "a delay of 0s is no delay")
+		r.must(d%time.Millisecond == 0, "consume.retry", "", "%s is not a whole number of milliseconds", d)
+		r.must(d > last, "consume.retry", "write 5s,1m,10m", "%s does not come after %s: delays ascend", FormatDuration(d), FormatDuration(last))
+		r.must(d <= 24*time.Hour, "consume.retry", "", "%s is above 24h", FormatDuration(d))
+		last = d
+	}
+	r.must(len(tiers) <= 8, "consume.retry", "", "%d tiers are more than 8", len(tiers))
+}
+
+func (c *Config) validateLag(r *rules) {
+	l := c.Lag
+	r.must(l.CritAge == 0 || l.WarnAge <= l.CritAge, "lag.warn_age", "",
+		"%s is above lag.crit_age (%s)", FormatDuration(l.WarnAge), FormatDuration(l.CritAge))
+	r.must(l.CritUnread == 0 || l.WarnUnread <= l.CritUnread, "lag.warn_unread", "",
+		"%d is above lag.crit_unread (%d)", l.WarnUnread, l.CritUnread)
+	r.must(l.CritDLQ == 0 || l.WarnDLQ <= l.CritDLQ, "lag.warn_dlq", "",
+		"%d is above lag.crit_dlq (%d)", l.WarnDLQ, l.CritDLQ)
+}
