@@ -45,7 +45,7 @@ func ParseID(s string) (ID, error) {
 	if !found || errP != nil || errO != nil {
 		return ID{}, fmt.Errorf("%q is not a dead letter; write partition/offset, such as 7/31", s)
 	}
-	return ID{Partition: int32(partition), Offset: int64(offset)}, nil //nolint:gosec // bounded by ParseUint
+	return ID{Partition: int32(partition), Offset: int64(offset)}, nil
 }
 
 // State is what has become of a letter.

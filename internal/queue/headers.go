@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -112,8 +113,8 @@ type Trail struct {
 func ReadTrail(hs []Header) Trail {
 	t := Trail{Origin: Position{Partition: -1, Offset: -1}}
 	t.Origin.Topic, _ = First(hs, HeaderOriginTopic)
-	if n, ok := number(First(hs, HeaderOriginPartition)); ok && n <= 1<<31-1 {
-		t.Origin.Partition = int32(n)
+	if n, ok := number(First(hs, HeaderOriginPartition)); ok && n <= math.MaxInt32 {
+		t.Origin.Partition = int32(n) //nolint:gosec // bounded by the line above
 	}
 	if n, ok := number(First(hs, HeaderOriginOffset)); ok {
 		t.Origin.Offset = n
