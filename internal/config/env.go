@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"commerce.internal/orderctl/internal/text"
 )
 
 // serviceLink matches what Kubernetes puts into every pod for a Service called orderctl or orderctl-*.
@@ -27,7 +29,7 @@ func (b *builder) checkEnvNames() {
 		if s := Suggest(name, names); s != "" {
 			fix = "did you mean " + s + "?"
 		}
-		b.errs.add(&Problem{Text: "unknown environment variable " + printable(name), Fix: fix})
+		b.errs.add(&Problem{Text: "unknown environment variable " + text.Safe(name), Fix: fix})
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"commerce.internal/orderctl/internal/text"
 )
 
 // setting is one value of the file.
@@ -109,7 +111,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, prefix string) []setting 
 			continue
 		}
 		if first, twice := seen[key.Value]; twice {
-			w.fail(key.Line, fmt.Sprintf("%s stands here a second time, first in line %d", printable(prefix+key.Value), first), "")
+			w.fail(key.Line, fmt.Sprintf("%s stands here a second time, first in line %d", text.Safe(prefix+key.Value), first), "")
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -187,5 +189,5 @@ func (w *walker) unknown(key *yaml.Node, prefix string) {
 	if strings.Contains(key.Value, ".") && fix == "did you mean "+name+"?" {
 		fix = "write it nested: " + strings.ReplaceAll(name, ".", ": {") + ": ..." + strings.Repeat("}", strings.Count(name, "."))
 	}
-	w.fail(key.Line, "unknown key "+printable(name), fix)
+	w.fail(key.Line, "unknown key "+text.Safe(name), fix)
 }

@@ -9,21 +9,14 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"commerce.internal/orderctl/internal/text"
 )
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
 // clean writes a path as error texts have it.
-func clean(path string) string { return printable(filepath.Clean(path)) }
-
-// printable keeps foreign text from moving the cursor.
-func printable(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return !strconv.IsGraphic(r) }) < 0 {
-		return s
-	}
-	q := strconv.QuoteToGraphic(s)
-	return q[1 : len(q)-1]
-}
+func clean(path string) string { return text.Safe(filepath.Clean(path)) }
 
 // fieldOf finds the field of a section by its key, exactly as it is spelt.
 func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {

@@ -1,0 +1,207 @@
+package out
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"commerce.internal/orderctl/internal/text"
+)
+
+const gap = "  " // between columns
+
+// column is a column that is being laid out: its texts, header first where there is one.
+type column struct {
+	Column
+	cells  []string
+	styles []Style
+	width  int
+}
+
+// text prints the table for table and wide.
+func (t Table) text(b *bytes.Buffer, o Options) error {
+	columns := t.columns(o)
+	if o.Terminal {
+		width := o.Width
+		if width <= 0 {
+			width = 80
+		}
+		columns = fit(columns, width)
+	}
+	if len(columns) == 0 || len(columns[0].cells) == 0 {
+		return nil
+	}
+	lines, err := layout(columns)
+	if err != nil {
+		return err
+	}
+	for i, line := range lines {
+		b.WriteString(fill(line, columns, i, o.Color))
+		b.WriteByte('\n')
+	}
+	return nil
+}
+
+func (t Table) columns(o Options) []column {
+	var columns []column
+	for i, c := range t.Columns {
+		if c.Wide && o.Format != FormatWide {
+			continue
+		}
+		col := column{Column: c}
+		if !o.NoHeader {
+			col.cells, col.styles = append(col.cells, c.Name), append(col.styles, Bold)
+		}
+		for _, row := range t.Rows {
+			col.cells = append(col.cells, row[i].show(o))
+			col.styles = append(col.styles, row[i].style)
+		}
+		col.measure()
+		columns = append(columns, col)
+	}
+	return columns
+}
+
+func (c *column) measure() {
+	c.width = 0
+	for _, s := range c.cells {
+		c.width = max(c.width, text.Width(s))
+	}
+}
+
+// cut shortens every cell of the column to at most width cells.
+func (c *column) cut(width int) {
+	for i, s := range c.cells {
+		c.cells[i] = text.Truncate(s, width)
+	}
+	c.measure()
+}
+
+func total(columns []column) int {
+	n := len(gap) * (len(columns) - 1)
+	for _, c := range columns {
+		n += c.width
+	}
+	return n
+}
+
+const readable = 16 // free text shorter than this tells nothing, so columns leave first
+
+// fit makes the table as wide as the terminal at most: free text is cut while it stays readable, then columns leave in
+// their order, then free text is cut further, and last the widest columns are.
+func fit(columns []column, width int) []column {
+	shrinkFlex(columns, width, readable)
+	for total(columns) > width {
+		i := nextToLeave(columns)
+		if i < 0 {
+			break
+		}
+		columns = append(columns[:i:i], columns[i+1:]...)
+	}
+	shrinkFlex(columns, width, 1)
+	for total(columns) > width {
+		widest := 0
+		for i, c := range columns {
+			if c.width > columns[widest].width {
+				widest = i
+			}
+		}
+		if columns[widest].width <= 1 {
+			return columns
+		}
+		columns[widest].cut(columns[widest].width - 1)
+	}
+	return columns
+}
+
+func shrinkFlex(columns []column, width, least int) {
+	for i := range columns {
+		over := total(columns) - width
+		if columns[i].Flex && over > 0 && columns[i].width > least {
+			columns[i].cut(max(columns[i].width-over, least))
+		}
+	}
+}
+
+func nextToLeave(columns []column) int {
+	next := -1
+	for i, c := range columns {
+		if c.Drop > 0 && (next < 0 || c.Drop < columns[next].Drop) {
+			next = i
+		}
+	}
+	return next
+}
+
+// layout lets tablewriter pad and align. It is given a stand-in of the right width for each cell: so its own ideas of
+// the width of a character, of wrapping, trimming and headings never meet the real text.
+func layout(columns []column) ([]string, error) {
+	align := make([]tw.Align, len(columns))
+	for i, c := range columns {
+		align[i] = tw.AlignLeft
+		if c.right() {
+			align[i] = tw.AlignRight
+		}
+	}
+	section := tw.CellConfig{
+		Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone, AutoFormat: tw.Off},
+		Alignment:  tw.CellAlignment{PerColumn: align},
+		Padding:    tw.CellPadding{Global: tw.Padding{Right: gap, Overwrite: true}},
+	}
+	var b bytes.Buffer
+	table := tablewriter.NewTable(&b,
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders: tw.BorderNone, Symbols: tw.NewSymbols(tw.StyleNone),
+			Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
+		})),
+		tablewriter.WithConfig(tablewriter.Config{
+			Header: section, Row: section,
+			Behavior: tw.Behavior{TrimSpace: tw.Off, TrimTab: tw.Off, TrimLine: tw.Off, AutoHide: tw.Off},
+		}),
+		tablewriter.WithEastAsian(tw.Off),
+	)
+	rows := len(columns[0].cells)
+	for r := range rows {
+		standIn := make([]string, len(columns)) // fresh: tablewriter keeps the slice
+		for i, c := range columns {
+			standIn[i] = strings.Repeat("x", text.Width(c.cells[r]))
+		}
+		if err := table.Append(standIn); err != nil {
+			return nil, fmt.Errorf("lay out table: %w", err)
+		}
+	}
+	if err := table.Render(); err != nil {
+		return nil, fmt.Errorf("lay out table: %w", err)
+	}
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	if len(lines) != rows {
+		return nil, fmt.Errorf("lay out table: %d lines for %d rows", len(lines), rows)
+	}
+	return lines, nil
+}
+
+func (c column) right() bool { return c.Kind != KindText && c.Kind != KindTime && c.Kind != KindBool }
+
+// fill puts the real texts of row r in the place of their stand-ins, and colours them.
+func fill(line string, columns []column, r int, color bool) string {
+	var b strings.Builder
+	at := 0
+	for _, c := range columns {
+		s := c.cells[r]
+		pad := c.width - text.Width(s)
+		start := at
+		if c.right() {
+			start += pad
+		}
+		b.WriteString(line[at:min(start, len(line))])
+		b.WriteString(paint(s, c.styles[r], color))
+		end := min(start+text.Width(s), len(line))
+		at = min(at+c.width+len(gap), len(line))
+		b.WriteString(line[min(end, at):at])
+	}
+	return strings.TrimRight(b.String(), " ")
+}
