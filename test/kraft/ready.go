@@ -3,6 +3,7 @@ package kraft
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -68,13 +69,22 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions int32
 
 // Leader returns the node that leads a partition.
 func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (int, error) {
-	var seeds []string
-	for _, n := range c.nodes {
-		seeds = append(seeds, n.addr)
-	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.RetryTimeout(5*time.Second))
+	parts, err := c.partitions(ctx, topic)
 	if err != nil {
-		return 0, fmt.Errorf("make client: %w", err)
+		return 0, err
+	}
+	for _, p := range parts {
+		if p.Partition == partition && p.Leader > 0 {
+			return int(p.Leader), nil
+		}
+	}
+	return 0, fmt.Errorf("%s/%d has no leader", topic, partition)
+}
+
+func (c *Cluster) partitions(ctx context.Context, topic string) ([]kmsg.MetadataResponseTopicPartition, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.Addrs(), ",")...), kgo.RetryTimeout(5*time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("make client: %w", err)
 	}
 	defer cl.Close()
 	t := kmsg.NewMetadataRequestTopic()
@@ -83,12 +93,24 @@ func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (in
 	req.Topics = append(req.Topics, t)
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
-		return 0, fmt.Errorf("find leader of %s/%d: %w", topic, partition, err)
+		return nil, fmt.Errorf("read metadata of %s: %w", topic, err)
 	}
-	for _, p := range resp.Topics[0].Partitions {
-		if p.Partition == partition && p.Leader > 0 {
-			return int(p.Leader), nil
+	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
+		return nil, fmt.Errorf("read metadata of %s: %w", topic, err)
+	}
+	return resp.Topics[0].Partitions, nil
+}
+
+// InSync returns nil when every partition of the topic has all its replicas in sync.
+func (c *Cluster) InSync(ctx context.Context, topic string) error {
+	parts, err := c.partitions(ctx, topic)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if len(p.ISR) < len(c.nodes) {
+			return fmt.Errorf("%s/%d has %d of %d replicas in sync", topic, p.Partition, len(p.ISR), len(c.nodes))
 		}
 	}
-	return 0, fmt.Errorf("%s/%d has no leader", topic, partition)
+	return nil
 }
