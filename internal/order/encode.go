@@ -3,7 +3,6 @@ package order
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -56,8 +55,14 @@ func appendAttributes(b []byte, attributes map[string]string) []byte {
 	if len(attributes) == 0 {
 		return b
 	}
+	var few [8]string // most orders have no more, and need no memory of their own
+	names := few[:0]
+	for name := range attributes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
 	b = append(comma(b), `"attributes":{`...)
-	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+	for _, name := range names {
 		b = append(appendString(comma(b), name), ':')
 		b = appendString(b, attributes[name])
 	}

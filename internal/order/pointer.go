@@ -20,14 +20,7 @@ const (
 func pointer(p jsontext.Pointer) string {
 	b := []byte{'#'}
 	for token := range p.Tokens() {
-		b = append(b, '/')
-		n := 0
-		for _, r := range token {
-			if n++; n > maxNameRunes {
-				break
-			}
-			b = appendFragment(b, r)
-		}
+		b = appendFragment(append(b, '/'), cut(token, maxNameRunes))
 		if len(b) > maxPointerBytes {
 			break
 		}
@@ -35,20 +28,34 @@ func pointer(p jsontext.Pointer) string {
 	return string(b)
 }
 
-func appendFragment(b []byte, r rune) []byte {
-	switch {
-	case r == '~':
-		return append(b, "~0"...)
-	case r == '/':
-		return append(b, "~1"...)
-	case r < utf8.RuneSelf && (isAlnum(byte(r)) || strings.ContainsRune("-._!$&'()*+,;=:@?", r)):
-		return append(b, byte(r))
-	}
+// fragment encodes one name as a token of a pointer.
+func fragment(name string) string { return string(appendFragment(nil, cut(name, maxNameRunes))) }
+
+func appendFragment(b []byte, token string) []byte {
 	const hex = "0123456789ABCDEF"
-	for _, c := range []byte(string(r)) {
-		b = append(b, '%', hex[c>>4], hex[c&15])
+	for i := range len(token) {
+		switch c := token[i]; {
+		case c == '~':
+			b = append(b, "~0"...)
+		case c == '/':
+			b = append(b, "~1"...)
+		case isAlnum(c), strings.IndexByte("-._!$&'()*+,;=:@?", c) >= 0:
+			b = append(b, c)
+		default:
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
 	}
 	return b
+}
+
+// cut returns at most n characters of s.
+func cut(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 // malformedJSON says in our own words why bytes are not one JSON document.
@@ -93,6 +100,3 @@ func invalidUTF8(b []byte) int64 {
 	}
 	return int64(len(b))
 }
-
-// fragment encodes one name as a token of a pointer.
-func fragment(name string) string { return pointer(jsontext.Pointer("").AppendToken(name))[2:] }

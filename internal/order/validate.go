@@ -125,7 +125,11 @@ func (o *Order) checkAttributes(found *violations) {
 		found.add("#/attributes", CodeCount, "must have at most 64 members")
 		return
 	}
-	if len(o.Attributes) == 0 {
+	bad := false
+	for name, value := range o.Attributes {
+		bad = bad || !validAttribute(name) || tooLong(value)
+	}
+	if !bad {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Attributes)) {
@@ -133,10 +137,14 @@ func (o *Order) checkAttributes(found *violations) {
 		if !validAttribute(name) {
 			found.add(at, CodeFormat, "must have a name of 1 to 64 letters, digits and . _ -")
 		}
-		if utf8.RuneCountInString(o.Attributes[name]) > MaxAttributeChars {
+		if tooLong(o.Attributes[name]) {
 			found.add(at, CodeFormat, "must have at most 1024 characters")
 		}
 	}
+}
+
+func tooLong(attribute string) bool {
+	return len(attribute) > MaxAttributeChars && utf8.RuneCountInString(attribute) > MaxAttributeChars
 }
 
 func (o *Order) checkTimestamp(found *violations, now time.Time) {

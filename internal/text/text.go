@@ -65,11 +65,11 @@ func Width(s string) int {
 // Truncate cuts s to at most the given number of cells; what was cut ends in "…". A character that takes two cells is
 // never split.
 func Truncate(s string, most int) string {
-	if most <= 0 {
-		return ""
-	}
 	if Width(s) <= most {
 		return s
+	}
+	if most <= 0 {
+		return ""
 	}
 	return cells().Truncate(s, most, "…")
 }
