@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -34,16 +33,22 @@ func (c *Client) Close() error {
 
 // Dial returns a client once one of the brokers has let us in. It honours ctx, which sarama alone does not: a port that
 // accepts and never answers holds sarama's own constructor for minutes. Its errors say what failed and what to do.
-func Dial(ctx context.Context, o Options, p Purpose) (*Client, error) {
+// Tweaks change the configuration of the purpose before it is used.
+func Dial(ctx context.Context, o Options, p Purpose, tweaks ...func(*sarama.Config)) (*Client, error) {
 	cfg, err := NewConfig(o, p)
 	if err != nil {
 		return nil, err
+	}
+	for _, tweak := range tweaks {
+		tweak(cfg)
 	}
 	if err := o.await(ctx, cfg); err != nil {
 		return nil, err
 	}
 	line := newLifeline(ctx, DialTimeout)
 	cfg.Net.Proxy.Enable, cfg.Net.Proxy.Dialer = true, line
+	cfg.Metadata.Retry.BackoffFunc = line.wait(cfg.Metadata.Retry.Backoff)
+	cfg.Producer.Retry.BackoffFunc = line.wait(cfg.Producer.Retry.Backoff)
 	client, err := sarama.NewClient(o.Brokers, cfg)
 	if err != nil {
 		line.cut()
@@ -56,7 +61,7 @@ func Dial(ctx context.Context, o Options, p Purpose) (*Client, error) {
 func (o Options) await(ctx context.Context, cfg *sarama.Config) error {
 	end := time.Now().Add(o.Grace)
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := o.probe(ctx, cfg)
+		_, err := first(ctx, o, cfg, probe)
 		if err == nil || !errors.Is(err, queue.ErrUnreachable) || time.Now().Add(pause).After(end) {
 			return err
 		}
@@ -68,53 +73,8 @@ func (o Options) await(ctx context.Context, cfg *sarama.Config) error {
 	}
 }
 
-// probe asks all brokers at once whether they let us in; one yes will do. The connections are thrown away.
-func (o Options) probe(ctx context.Context, cfg *sarama.Config) error {
-	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, o.timeout())
-	defer cancel()
-	line := newLifeline(ctx, o.timeout())
-	defer context.AfterFunc(ctx, line.cut)()
-	defer line.cut()
-
-	c := *cfg
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = o.timeout(), o.timeout(), o.timeout()
-	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, line
-	answers := make([]error, len(o.Brokers))
-	var wg sync.WaitGroup
-	for i, addr := range o.Brokers {
-		wg.Go(func() {
-			if answers[i] = ask(addr, &c); answers[i] == nil {
-				line.cut() // the others need not answer any more
-			}
-		})
-	}
-	wg.Wait()
-	for _, err := range answers {
-		if err == nil {
-			return nil
-		}
-	}
-	if err := context.Cause(ctx); errors.Is(err, context.Canceled) {
-		return fmt.Errorf("connect to kafka: %w", err)
-	}
-	return o.explain(answers, time.Since(start).Round(100*time.Millisecond))
-}
-
-// ask connects, logs in and asks one small question: a broker that wants a login answers nothing else without one.
-func ask(addr string, c *sarama.Config) error {
-	b := sarama.NewBroker(addr)
-	if err := b.Open(c); err != nil {
-		return fmt.Errorf("open %s: %w", addr, err)
-	}
-	connected, err := b.Connected()
-	if !connected {
-		if err == nil {
-			err = sarama.ErrNotConnected
-		}
-		return err
-	}
-	defer func() { _ = b.Close() }()
-	_, err = b.GetMetadata(sarama.NewMetadataRequest(c.Version, []string{"__consumer_offsets"}))
-	return err
+// probe asks one small question: a broker that wants a login answers nothing else without one.
+func probe(b *sarama.Broker) (bool, error) {
+	_, err := b.GetMetadata(sarama.NewMetadataRequest(sarama.V3_6_0_0, []string{"__consumer_offsets"}))
+	return true, err
 }

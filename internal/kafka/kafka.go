@@ -73,9 +73,12 @@ func NewConfig(o Options, p Purpose) (*sarama.Config, error) {
 	if err := o.secure(c); err != nil {
 		return nil, err
 	}
-	c.Producer.RequiredAcks = sarama.WaitForAll
-	c.Producer.Idempotent = o.Idempotent
-	c.Net.MaxOpenRequests = 1
+	if p == ForPublish {
+		c.Producer.RequiredAcks = sarama.WaitForAll
+		c.Producer.Idempotent = o.Idempotent
+		c.Producer.Partitioner = sarama.NewManualPartitioner
+		c.Net.MaxOpenRequests = 1 // with more a retry could overtake
+	}
 	return c, nil
 }
 

@@ -76,3 +76,15 @@ func (l *lifeline) cut() {
 	}
 	clear(l.conns)
 }
+
+// wait gives sarama the pause between two attempts: none once the line is cut, for then there is nothing to wait for.
+func (l *lifeline) wait(pause time.Duration) func(int, int) time.Duration {
+	return func(int, int) time.Duration {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.isCut {
+			return 0
+		}
+		return pause
+	}
+}

@@ -21,6 +21,8 @@ const (
 	MetadataTimeout = 10 * time.Second
 	ReadMetadata    = 3 * time.Second
 
+	MetadataRefresh = time.Minute // partitions added to a topic are seen after so long
+
 	PublishRetries = 20
 	PublishBackoff = 250 * time.Millisecond
 	AckTimeout     = 3 * time.Second // what the broker gets to gather the acks of the replicas; below Read
@@ -31,6 +33,7 @@ func (p Purpose) apply(c *sarama.Config) {
 	c.Net.DialTimeout, c.Net.WriteTimeout = DialTimeout, WriteTimeout
 	c.Metadata.Retry.Max, c.Metadata.Retry.Backoff = MetadataRetries, MetadataBackoff
 	c.Metadata.Timeout = MetadataTimeout
+	c.Metadata.RefreshFrequency = MetadataRefresh
 	switch p {
 	case ForPublish:
 		c.Net.ReadTimeout = PublishReadTimeout

@@ -1,0 +1,219 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"commerce.internal/orderctl/internal/inspect/lag"
+)
+
+// listed is a group as its coordinator lists it: whoever lists a group coordinates it.
+type listed struct {
+	kind, state string
+	coordinator int32
+}
+
+const (
+	kindClassic  = "classic"
+	kindConsumer = "consumer" // KIP-848
+)
+
+// listGroups asks brokers for their groups, all at once. silent are those that did not answer.
+func (c *conn) listGroups(ids []int32) (groups map[string]listed, silent []int32) {
+	groups = map[string]listed{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		wg.Go(func() {
+			mine, err := c.listAt(id)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				silent = append(silent, id)
+				return
+			}
+			for name, g := range mine {
+				groups[name] = g
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(silent)
+	return groups, silent
+}
+
+func (c *conn) listAt(id int32) (map[string]listed, error) {
+	var res *sarama.ListGroupsResponse
+	err := c.ask(id, func(b *sarama.Broker) (err error) {
+		res, err = b.ListGroups(&sarama.ListGroupsRequest{Version: 5})
+		return err
+	})
+	if err == nil && res.Err != sarama.ErrNoError {
+		err = res.Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list groups of broker %d: %w", id, err)
+	}
+	groups := map[string]listed{}
+	for name, protocol := range res.Groups {
+		data := res.GroupsData[name]
+		kind := lower(data.GroupType)
+		if protocol != "consumer" && protocol != "" && (kind == "" || kind == kindClassic) {
+			continue // connect, schema registry: no offsets of theirs
+		}
+		groups[name] = listed{kind: kind, state: data.GroupState, coordinator: id}
+	}
+	return groups, nil
+}
+
+// coordinator asks which broker coordinates a group. Kafka needs a moment for it where no group has ever been.
+func (c *conn) coordinator(ctx context.Context, group string) (int32, error) {
+	var found *sarama.FindCoordinatorResponse
+	for attempt := 0; ; attempt++ {
+		err := c.askAny(func(b *sarama.Broker) (err error) {
+			found, err = b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: group})
+			return err
+		})
+		if err == nil && found.Err != sarama.ErrNoError {
+			err = found.Err
+		}
+		if err == nil && found.Coordinator == nil {
+			err = sarama.ErrConsumerCoordinatorNotAvailable
+		}
+		if err == nil {
+			c.add(found.Coordinator)
+			return found.Coordinator.ID(), nil
+		}
+		if !errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable) || attempt == 4 || !pause(ctx, 200*time.Millisecond) {
+			return -1, fmt.Errorf("find coordinator of %s: %w", group, err)
+		}
+	}
+}
+
+// add takes over one broker that metadata did not name.
+func (c *conn) add(b *sarama.Broker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.brokers[b.ID()]; !ok {
+		c.brokers[b.ID()] = b
+	}
+}
+
+// pause waits, and reports whether ctx still holds.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func lower(kind string) string {
+	switch kind {
+	case "Classic":
+		return kindClassic
+	case "Consumer":
+		return kindConsumer
+	case "Share":
+		return "share"
+	case "Streams":
+		return "streams"
+	}
+	return kind
+}
+
+// groups observes the groups of a query. silent are brokers that did not list theirs where all were asked for.
+func (c *conn) groups(ctx context.Context, q lag.Query) (found map[string]lag.GroupObs, silent []int32) {
+	found = map[string]lag.GroupObs{}
+	at := map[int32][]string{}
+	known := map[string]listed{}
+	if q.All {
+		known, silent = c.listGroups(c.ids())
+		for name, g := range known {
+			at[g.coordinator] = append(at[g.coordinator], name)
+		}
+	}
+	for _, name := range q.Groups {
+		if _, ok := known[name]; ok {
+			continue
+		}
+		id, err := c.coordinator(ctx, name)
+		if err != nil {
+			found[name] = lag.GroupObs{Coordinator: -1, Problem: problemIn(err)}
+			continue
+		}
+		at[id] = append(at[id], name)
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for id, names := range at {
+		wg.Go(func() {
+			mine := known
+			if !q.All {
+				mine, _ = c.listAt(id) // without it types are unknown, nothing else
+			}
+			for name, obs := range c.groupsAt(id, names, mine) {
+				mu.Lock()
+				found[name] = obs
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return found, silent
+}
+
+// problemIn tells what an error means for a group.
+func problemIn(err error) lag.Problem {
+	var code sarama.KError
+	if errors.As(err, &code) {
+		return problemOf(code)
+	}
+	return lag.NoAnswer
+}
+
+// groupsAt asks one coordinator for commits and members of its groups.
+func (c *conn) groupsAt(id int32, names []string, known map[string]listed) map[string]lag.GroupObs {
+	found := map[string]lag.GroupObs{}
+	var classic, modern, all []string
+	for _, name := range names {
+		g := known[name]
+		obs := lag.GroupObs{Type: g.kind, State: g.state, Coordinator: id}
+		switch g.kind {
+		case "", kindClassic:
+			classic, all = append(classic, name), append(all, name)
+		case kindConsumer:
+			modern, all = append(modern, name), append(all, name)
+		default:
+			obs.Problem = lag.Unsupported
+		}
+		found[name] = obs
+	}
+	// Commits before everything else: the ends are asked for last, so that a race cannot make a lag negative.
+	c.commits(id, all, found)
+	c.classic(id, classic, found)
+	c.modern(id, append(modern, suspects(classic, found, known)...), found)
+	return found
+}
+
+// suspects are groups that DescribeGroups calls dead although they committed or are listed: groups of KIP-848 look so to
+// it, where the broker does not list types (before 3.8).
+func suspects(names []string, found map[string]lag.GroupObs, known map[string]listed) []string {
+	var dead []string
+	for _, name := range names {
+		_, isListed := known[name]
+		if obs := found[name]; obs.Type == "" && obs.State == lag.StateDead && (isListed || len(obs.Commits.V) > 0) {
+			dead = append(dead, name)
+		}
+	}
+	return dead
+}

@@ -1,0 +1,154 @@
+package observe
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"commerce.internal/orderctl/internal/inspect/lag"
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// Snapshot observes groups and the partitions that they have to do with: metadata, then what the groups committed, then
+// the ends of the logs, so that a lag cannot be negative. At the end of ctx it returns what came. An error means that
+// nothing did.
+func (o *Observer) Snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) {
+	var s lag.Snapshot
+	err := o.with(ctx, func(c *conn) (err error) {
+		s, err = c.snapshot(ctx, q)
+		return err
+	})
+	return s, err
+}
+
+func (c *conn) snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) {
+	start := time.Now()
+	s := lag.Snapshot{
+		Isolation: cmp.Or(q.Isolation, lag.ReadCommitted), SLO: q.SLO, Asked: slices.Clone(q.Topics),
+		Topics: map[string]lag.TopicObs{}, Partitions: map[lag.TopicPartition]lag.PartitionObs{},
+	}
+	topics, err := c.metadata(q.Topics)
+	if err != nil {
+		return s, err
+	}
+	s.Groups, s.Unlisted = c.groups(ctx, q)
+	whole := len(q.Topics) == 0
+	c.complete(topics, needed(s, topics, whole), dead(s))
+	l := newLookup(c, topics)
+	for name := range needed(s, topics, whole) {
+		obs, parts := describe(name, topics[name], c.alive)
+		s.Topics[name] = obs
+		l.want(sortedPartitions(parts))
+	}
+	for _, name := range dead(s) {
+		if obs, parts := describe(name, topics[name], c.alive); obs.Exists.V {
+			s.Topics[name] = obs
+			l.want(sortedPartitions(parts))
+		}
+	}
+	l.want(committed(s, l.found))
+	l.marks = func(tp lag.TopicPartition) (int64, bool) {
+		age, ok := lag.MarkAge(tp.Topic, q.SLO)
+		return start.Add(-age).UnixMilli(), ok
+	}
+	l.run([]question{askStable, askHigh, askStart, askMark})
+	s.Partitions = l.found
+	s.AsOf = time.Now()
+	s.Took = s.AsOf.Sub(start)
+	return s, nil
+}
+
+// topicsOf are the topics that a group committed in, is assigned or subscribes to.
+func topicsOf(g lag.GroupObs) map[string]bool {
+	names := map[string]bool{}
+	for tp := range g.Commits.V {
+		names[tp.Topic] = true
+	}
+	for _, m := range g.Members.V {
+		for _, tp := range m.Assigned {
+			names[tp.Topic] = true
+		}
+		for _, t := range m.Subscribed {
+			names[t] = true
+		}
+	}
+	return names
+}
+
+// needed are the topics that were asked for, that some group has to do with, or that are named after one. The last can be
+// told only where metadata has the whole cluster.
+func needed(s lag.Snapshot, topics map[string]*sarama.TopicMetadata, whole bool) map[string]bool {
+	names := map[string]bool{}
+	for _, t := range s.Asked {
+		names[t] = true
+	}
+	for group, g := range s.Groups {
+		maps.Copy(names, topicsOf(g))
+		for t := range topics {
+			if whole && lag.Belongs(t, group) {
+				names[t] = true
+			}
+		}
+	}
+	return names
+}
+
+// dead are the dead-letter topics that the groups would have, by the topics that they read.
+func dead(s lag.Snapshot) []string {
+	names := map[string]bool{}
+	for group, g := range s.Groups {
+		for t := range topicsOf(g) {
+			if role, _ := queue.RoleOf(t); role == queue.RoleSource {
+				names[queue.Names{Source: t, Group: group}.DLQ()] = true
+			}
+		}
+	}
+	return sorted(names)
+}
+
+// complete asks for the topics that metadata lacks: those asked for came first, before it was known what else groups
+// read; and of a whole cluster those are missing that are gone, or that we may not see.
+func (c *conn) complete(topics map[string]*sarama.TopicMetadata, names map[string]bool, optional []string) {
+	missing := map[string]bool{}
+	for name := range names {
+		missing[name] = topics[name] == nil
+	}
+	for _, name := range optional {
+		missing[name] = topics[name] == nil
+	}
+	ask := slices.DeleteFunc(sorted(missing), func(name string) bool { return !missing[name] })
+	if len(ask) == 0 {
+		return
+	}
+	more, err := c.metadata(ask)
+	if err != nil {
+		return // unknown they stay
+	}
+	for name, t := range more {
+		topics[name] = t
+	}
+}
+
+// committed are the partitions that some group committed in or owns and that metadata does not name.
+func committed(s lag.Snapshot, found map[lag.TopicPartition]lag.PartitionObs) []lag.TopicPartition {
+	missing := map[lag.TopicPartition]bool{}
+	for _, g := range s.Groups {
+		for tp := range g.Commits.V {
+			if _, ok := found[tp]; !ok {
+				missing[tp] = true
+			}
+		}
+		for _, m := range g.Members.V {
+			for _, tp := range m.Assigned {
+				if _, ok := found[tp]; !ok {
+					missing[tp] = true
+				}
+			}
+		}
+	}
+	return sortedPartitions(missing)
+}
