@@ -3,7 +3,6 @@ package order_test
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"os"
 	"reflect"
@@ -16,16 +15,12 @@ import (
 // realOrders returns the lines of the shared real orders.
 func realOrders(t testing.TB) [][]byte {
 	t.Helper()
-	f, err := os.Open("../produce/sample/online-retail-2010-12.ndjson.gz")
+	f, err := os.Open("../produce/sample/online-retail-2010-12.ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	zip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(zip)
+	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	var all [][]byte
 	for lines.Scan() {
