@@ -100,3 +100,19 @@ func checkText(b []byte) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// Find returns the path of the file that Load would read, whether it can be read or not; "" where there is none.
+func Find(in Input) string {
+	if in.Path != "" {
+		return filepath.Clean(in.Path)
+	}
+	if path := environment(in.Environ)[EnvConfig]; path != "" {
+		return filepath.Clean(path)
+	}
+	for _, path := range Candidates(in.Environ) {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
