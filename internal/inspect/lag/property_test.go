@@ -1,0 +1,138 @@
+package lag_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"commerce.internal/orderctl/internal/inspect/lag"
+)
+
+func maybe(t *rapid.T, name string) lag.Maybe[int64] {
+	if rapid.IntRange(0, 4).Draw(t, name+" unknown") == 0 {
+		return lag.Maybe[int64]{}
+	}
+	return lag.Know(rapid.Int64Range(0, 1000).Draw(t, name))
+}
+
+func anyPartition(t *rapid.T) lag.PartitionObs {
+	p := lag.PartitionObs{Leader: 1, EndAt: now(), Start: maybe(t, "start"), High: maybe(t, "high"), Stable: maybe(t, "stable")}
+	if m := maybe(t, "mark"); m.Known {
+		p.Mark = lag.Know(lag.OffsetAt{Offset: m.V - 1})
+	}
+	p.Problem = rapid.SampledFrom([]lag.Problem{"", "", "", lag.NoLeader, lag.NoAnswer, lag.NoAccess}).Draw(t, "problem")
+	if p.Problem != "" {
+		p = lag.PartitionObs{Leader: -1, Problem: p.Problem}
+	}
+	return p
+}
+
+func anySnapshot(t *rapid.T, i int) lag.Snapshot {
+	topics := []string{"orders", "payments", "orders.g.retry.1m", "orders.g.replay", "orders.g.dlq"}
+	parts := map[lag.TopicPartition]lag.PartitionObs{}
+	of := map[lag.TopicPartition]lag.CommitObs{}
+	at := now().Add(time.Duration(i) * 5 * time.Second)
+	for _, topic := range topics {
+		for n := range rapid.Int32Range(0, 3).Draw(t, "partitions of "+topic) {
+			parts[tp(topic, n)] = anyPartition(t)
+			switch rapid.IntRange(0, 3).Draw(t, "commit") {
+			case 0:
+			case 1:
+				of[tp(topic, n)] = lag.CommitObs{Problem: lag.NoAnswer, At: at}
+			default:
+				of[tp(topic, n)] = lag.CommitObs{Offset: rapid.Int64Range(0, 1200).Draw(t, "committed"), At: at}
+			}
+		}
+	}
+	g := lag.GroupObs{
+		State:   rapid.SampledFrom([]string{lag.StateStable, lag.StateEmpty, lag.StatePreparing, ""}).Draw(t, "state"),
+		Commits: lag.Know(of), Members: lag.Know([]lag.MemberObs(nil)),
+	}
+	if g.State == lag.StateStable {
+		g.Members = lag.Know([]lag.MemberObs{member("m", topics, tp("orders", 0), tp("orders.g.retry.1m", 0))})
+	}
+	s := snapshot(g, parts)
+	s.AsOf = at
+	s.Isolation = rapid.SampledFrom([]lag.Isolation{lag.ReadCommitted, lag.ReadUncommitted}).Draw(t, "isolation")
+	return s
+}
+
+// Whatever was observed: no value is negative, a total is the sum of its rows, and there is no number where an operand is
+// unknown.
+func TestNoNumberIsInvented(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var window []lag.Snapshot
+		for i := range rapid.IntRange(1, 4).Draw(t, "snapshots") {
+			window = append(window, anySnapshot(t, i))
+		}
+		newest := window[len(window)-1]
+		r := lag.Evaluate(window, lag.Policy{Tolerance: rapid.Int64Range(0, 2).Draw(t, "tolerance")})
+		for _, g := range r.Groups {
+			checkTotals(t, g)
+			for _, row := range g.Partitions {
+				checkRow(t, row, newest)
+			}
+		}
+		if r.Complete && slices.ContainsFunc(r.Groups, func(g lag.Group) bool { return g.LowerBound }) {
+			t.Fatal("complete, though a total is a lower bound")
+		}
+	})
+}
+
+func checkRow(t *rapid.T, r lag.Row, s lag.Snapshot) {
+	for _, v := range []lag.Maybe[int64]{r.Unread, r.Stale, r.Lost, r.Ahead, r.Held, r.Parked, r.Overdue} {
+		if v.V < 0 || !v.Known && v.V != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	p, c := s.Partitions[r.TopicPartition()], s.Groups["g"].Commits.V[r.TopicPartition()]
+	end := p.Stable
+	if s.Isolation == lag.ReadUncommitted {
+		end = p.High
+	}
+	if r.Unread.Known != (c.Problem == "" && p.Start.Known && end.Known) {
+		t.Fatalf("unread %v from commit %+v, partition %+v", r.Unread, c, p)
+	}
+	if r.Lost.Known != (c.Problem == "" && p.Start.Known) || r.Ahead.Known != (c.Problem == "" && p.High.Known) || r.Held.Known != (p.High.Known && p.Stable.Known) {
+		t.Fatalf("row %+v from commit %+v, partition %+v", r, c, p)
+	}
+	old := lag.Maybe[int64]{V: r.Stale.V + r.Overdue.V, Known: r.Stale.Known || r.Overdue.Known}
+	if old.Known && (!p.Mark.Known || old.V > r.Unread.V) {
+		t.Fatalf("stale %v, overdue %v of %v unread, mark %+v", r.Stale, r.Overdue, r.Unread, p.Mark)
+	}
+	if r.Unread.Known && r.Lost.V > 0 && r.Unread.V > max(0, end.V-p.Start.V) {
+		t.Fatalf("what was deleted counts as unread: %+v", r)
+	}
+	if r.Status == lag.OK && !r.Unread.Known {
+		t.Fatalf("unknown is called OK: %+v", r)
+	}
+}
+
+func checkTotals(t *rapid.T, g lag.Group) {
+	var unread, stale, lost, ahead int64
+	counted, known := 0, 0
+	for _, r := range g.Partitions {
+		if !r.Counted {
+			continue
+		}
+		counted++
+		if r.Unread.Known {
+			known++
+		}
+		unread, stale, lost, ahead = unread+r.Unread.V, stale+r.Stale.V, lost+r.Lost.V, ahead+r.Ahead.V
+	}
+	if g.Unread.V != unread || g.Stale.V != stale || g.Lost.V != lost || g.Ahead.V != ahead || g.Total != counted || g.Known != known {
+		t.Fatalf("totals %v %v %v %v, %d/%d of rows %+v", g.Unread, g.Stale, g.Lost, g.Ahead, g.Known, g.Total, g.Partitions)
+	}
+	if g.LowerBound != (known < counted) || counted > 0 && known == 0 && g.Unread.Known {
+		t.Fatalf("%d of %d known, lower bound %v, unread %v", known, counted, g.LowerBound, g.Unread)
+	}
+	for _, d := range g.Delayed {
+		if d.Depth.Known && d.Overdue.Known && d.Depth.V != d.Parked.V+d.Overdue.V {
+			t.Fatalf("tier %+v", d)
+		}
+	}
+}
