@@ -1,0 +1,163 @@
+package consume
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"commerce.internal/orderctl/internal/order"
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// MemStore is a Store in memory that compares before it sets. Between the reads and the writes of a transaction it holds
+// no lock: whoever changes a row meanwhile makes the other one lose.
+type MemStore struct {
+	mu     sync.Mutex
+	rows   map[queue.RowKey]queue.Row
+	status map[string]order.Status
+	effect []queue.Effect
+
+	Answer  func(ctx context.Context) error     // the whole transaction fails with it
+	Refuse  func(e queue.Effect) error          // the effect of one record fails with it
+	Between func()                              // runs between reads and writes
+	Placed  func(queue.RowKey, int) error       // Place fails with it
+	bugs    map[string]bool                     // what the simulation leaves out
+	Written func(was, is queue.Row, found bool) // sees every write
+}
+
+// NewMemStore returns an empty store.
+func NewMemStore() *MemStore {
+	return &MemStore{rows: map[queue.RowKey]queue.Row{}, status: map[string]order.Status{}}
+}
+
+// Apply implements Store.
+func (s *MemStore) Apply(ctx context.Context, _ string, look []queue.Lookup, decide func(int, queue.Seen) queue.Change) ([]error, error) {
+	if s.Answer != nil {
+		if err := s.Answer(ctx); err != nil {
+			return nil, err
+		}
+	}
+	seen := s.read(look)
+	changes := make([]queue.Change, len(look))
+	for i := range look {
+		changes[i] = decide(i, seen[i])
+	}
+	if s.Between != nil {
+		s.Between()
+	}
+	errs := make([]error, len(look))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, c := range changes {
+		errs[i] = s.commit(c, seen[i].Stored)
+	}
+	return errs, nil
+}
+
+func (s *MemStore) read(look []queue.Lookup) []queue.Seen {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := make([]queue.Seen, len(look))
+	for i, l := range look {
+		for key, r := range s.rows {
+			switch {
+			case key.MsgID == l.MsgID:
+				seen[i].Message = append(seen[i].Message, r)
+			case l.OrderID != "" && r.OrderID == l.OrderID && r.State != queue.StateDone:
+				seen[i].Order = append(seen[i].Order, r)
+			}
+		}
+		if status, ok := s.status[l.OrderID]; ok {
+			seen[i].Stored = &queue.StoredOrder{Status: status}
+		}
+	}
+	return seen
+}
+
+// commit does one change or nothing. The lock is held.
+func (s *MemStore) commit(c queue.Change, stored *queue.StoredOrder) error {
+	for _, w := range c.Writes {
+		if !s.holds(w) {
+			return queue.ErrRaced
+		}
+	}
+	if e := c.Effect; e != nil {
+		if s.Refuse != nil {
+			if err := s.Refuse(*e); err != nil {
+				return err
+			}
+		}
+		status, found := s.status[e.Order.OrderID]
+		if found == e.Insert || stored != nil && stored.Status != status {
+			return queue.ErrRaced
+		}
+		s.status[e.Order.OrderID] = e.Order.Status
+		s.effect = append(s.effect, *e)
+	}
+	for _, w := range c.Writes {
+		was, found := s.rows[w.Row.RowKey]
+		row := w.Row
+		if found {
+			row.OrderID, row.Src = was.OrderID, was.Src
+			if w.Kind != queue.Control {
+				row.Control = was.Control
+			}
+		}
+		if s.Written != nil {
+			s.Written(was, row, found)
+		}
+		s.rows[row.RowKey] = row
+	}
+	return nil
+}
+
+func (s *MemStore) holds(w queue.Write) bool {
+	row, found := s.rows[w.Row.RowKey]
+	if w.Row.State == queue.StateDone && !s.bugs["done-unique"] {
+		for key, r := range s.rows {
+			if key.MsgID == w.Row.MsgID && key != w.Row.RowKey && r.State == queue.StateDone {
+				return false
+			}
+		}
+	}
+	switch w.Kind {
+	case queue.Insert:
+		return !found || s.bugs["insert-cas"]
+	case queue.Control:
+		if row.Control >= w.Row.Control {
+			return false
+		}
+	}
+	return found && row.State == w.Was.State && row.Hop == w.Was.Hop && row.At == w.Was.At
+}
+
+// Place implements Store.
+func (s *MemStore) Place(_ context.Context, _ string, key queue.RowKey, hop int, at queue.Position) error {
+	if s.Placed != nil {
+		if err := s.Placed(key, hop); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if row, ok := s.rows[key]; ok && row.Hop == hop && row.At.Offset < 0 {
+		row.At = at
+		s.rows[key] = row
+	}
+	return nil
+}
+
+// Rows returns all rows by source offset.
+func (s *MemStore) Rows() []queue.Row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.rows), func(a, b queue.Row) int { return int(a.Src.Offset - b.Src.Offset) })
+}
+
+// Effects returns what was done to the orders table.
+func (s *MemStore) Effects() []queue.Effect {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.effect)
+}

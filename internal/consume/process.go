@@ -1,0 +1,184 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"commerce.internal/orderctl/internal/obs"
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// attemptTimeout bounds one transaction.
+const attemptTimeout = 10 * time.Second
+
+// pool works batches one after the other until run ends. What it began it finishes under work.
+func (w *Worker) pool(run, work context.Context) error {
+	for {
+		probe, err := w.breaker.enter(run)
+		if err != nil {
+			return nil //nolint:nilerr // the end of run is the way to stop
+		}
+		limit := w.batch
+		if probe {
+			limit = 1
+			w.suspend()
+		}
+		batch, err := w.lanes.take(run, limit)
+		if err == nil {
+			err = w.pace(run, batch)
+		}
+		if err == nil {
+			w.process(work, batch)
+		}
+		w.breaker.leave(probe)
+		if err != nil {
+			return nil //nolint:nilerr // as above
+		}
+	}
+}
+
+// process takes one batch through the rules: one transaction over all of it, then what follows for each record.
+func (w *Worker) process(ctx context.Context, batch []*item) {
+	batch = slices.DeleteFunc(batch, func(it *item) bool { return !w.begin(ctx, it) })
+	if len(batch) == 0 {
+		return
+	}
+	errs, err := w.apply(ctx, batch)
+	w.judge(ctx, errs, err)
+	for i, it := range batch {
+		if err == nil {
+			w.follow(ctx, it, errs[i])
+			continue
+		}
+		it.alone = true
+		w.failed(ctx, it, err, len(batch) == 1)
+	}
+}
+
+// follow does what a record's part of the transaction asks for.
+func (w *Worker) follow(ctx context.Context, it *item, err error) {
+	switch {
+	case closed(it.claim.gone):
+		w.abandon(it)
+	case errors.Is(err, queue.ErrRaced):
+		w.raced(ctx, it)
+	case err != nil:
+		it.alone = true
+		w.failed(ctx, it, err, true)
+	case it.panicked != nil:
+		w.failed(ctx, it, it.panicked, true)
+	case it.verdict.hop != nil:
+		w.bg.Go(func() { w.hop(ctx, it) })
+	default:
+		w.done(ctx, it)
+	}
+}
+
+// begin takes a record into flight. One that could not be read is read again.
+func (w *Worker) begin(ctx context.Context, it *item) bool {
+	it.since = w.o.Now()
+	if !it.claim.begin(it) {
+		w.abandon(it)
+		return false
+	}
+	if it.unread {
+		if err := w.read(it); err != nil && it.msg.failure == nil {
+			w.failed(ctx, it, err, true)
+			return false
+		}
+	}
+	return true
+}
+
+// apply runs the rules over a batch in one transaction.
+func (w *Worker) apply(ctx context.Context, batch []*item) (errs []error, err error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	look := make([]queue.Lookup, len(batch))
+	for i, it := range batch {
+		look[i] = queue.Lookup{MsgID: it.msg.key.MsgID, OrderID: it.msg.orderID}
+	}
+	w.met.begin(len(batch))
+	defer w.met.end(len(batch))
+	err = guard(func() (err error) {
+		errs, err = w.o.Store.Apply(ctx, w.o.Names.Group, look, func(i int, seen queue.Seen) queue.Change {
+			return w.decide(batch[i], seen)
+		})
+		return err
+	})
+	if err == nil && len(errs) != len(batch) {
+		err = errors.New("store answered for another number of records")
+	}
+	return errs, err
+}
+
+// decide asks the rules about one record. What panics writes nothing, nor does what belongs to somebody else by now.
+func (w *Worker) decide(it *item, seen queue.Seen) queue.Change {
+	it.verdict, it.panicked = verdict{}, nil
+	if closed(it.claim.gone) {
+		return queue.Change{}
+	}
+	it.panicked = guard(func() error {
+		it.verdict = w.policy.decide(it.msg, seen, w.o.Now())
+		return nil
+	})
+	return it.verdict.change
+}
+
+// judge tells the breaker how the target did.
+func (w *Worker) judge(ctx context.Context, errs []error, err error) {
+	if ctx.Err() != nil {
+		return // it was we who ended it
+	}
+	if len(errs) > 1 && slices.ContainsFunc(errs, func(e error) bool { return e != nil && !errors.Is(e, queue.ErrRaced) }) {
+		w.met.fallbacks.Inc()
+	}
+	if err == nil && len(errs) > 0 && !slices.ContainsFunc(errs, func(e error) bool { return !away(e) }) {
+		err = errs[0]
+	}
+	if !away(err) {
+		if w.breaker.success() {
+			w.suspend()
+			w.o.Log.InfoContext(ctx, "database answers again: worker goes on")
+		}
+		return
+	}
+	opened := w.breaker.failure()
+	w.suspend()
+	if opened {
+		w.o.Log.ErrorContext(ctx, "database is away: worker waits, nothing is counted", slog.Any(obs.KeyError, err))
+	}
+}
+
+// done ends a record: it may be committed.
+func (w *Worker) done(ctx context.Context, it *item) {
+	v := it.verdict
+	if v.outcome == string(queue.Skipped) && w.o.Handler == Log {
+		if err := w.print(it); err != nil {
+			w.halt(err)
+		}
+	}
+	w.met.done(it, v.outcome, w.o.Now())
+	w.report(ctx, it)
+	it.claim.finish(it)
+	w.lanes.finish(it)
+	it.claim.end(it)
+	w.limit.finish(it)
+}
+
+// abandon lets go of a record whose partition belongs to somebody else: it will be delivered again.
+func (w *Worker) abandon(it *item) {
+	w.limit.giveBack(it)
+	w.met.abandon(it)
+	w.lanes.finish(it)
+	it.claim.end(it)
+}
+
+// again puts a record back in front of its lane.
+func (w *Worker) again(it *item) {
+	it.claim.end(it)
+	w.lanes.again(it)
+}
