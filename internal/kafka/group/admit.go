@@ -1,0 +1,174 @@
+package group
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/IBM/sarama"
+
+	"commerce.internal/orderctl/internal/kafka"
+	"commerce.internal/orderctl/internal/obs"
+)
+
+// Why a partition is not read.
+const haltAboveEnd = "offset-above-end"
+
+// gate stands between sarama's consumer group and its client. sarama asks PartitionNotReadable before it starts a claim,
+// and waits, without reading or committing anything, while the answer is yes: the one place where an offset that is out of
+// range can be mended before it ends the session of all partitions.
+type gate struct {
+	sarama.Client
+	look  *kafka.Client
+	admit func(topic string, partition int32) bool
+}
+
+// PartitionNotReadable implements sarama.Client.
+func (g gate) PartitionNotReadable(topic string, partition int32) bool {
+	return g.Client.PartitionNotReadable(topic, partition) || !g.admit(topic, partition)
+}
+
+// GetOffset implements sarama.Client. The claim asks twice for it at its start; over the connections of the group that
+// would wait behind a fetch each time.
+func (g gate) GetOffset(topic string, partition int32, at int64) (int64, error) {
+	return g.look.GetOffset(topic, partition, at)
+}
+
+// admit mends the position of a partition that is about to be read. It reports false while the partition must not be read;
+// sarama asks again every 5 s.
+func (g *Group) admit(topic string, partition int32) bool {
+	at := place{topic, partition}
+	g.mu.Lock()
+	session := g.session
+	_, parked := g.parked[at]
+	g.mu.Unlock()
+	if parked || session == nil {
+		return false
+	}
+	committed, low, high, err := g.bounds(at)
+	if err != nil {
+		g.log.Warn("the bounds of a partition are not known: asking again", append(attrs(at), slog.Any(obs.KeyError, err))...)
+		return false
+	}
+	switch {
+	case committed < 0: // pins the beginning: what is produced until the first commit must not be skipped
+		session.MarkOffset(topic, partition, g.beginning(low, high), "")
+	case committed < low:
+		g.lost(at, committed, low)
+		session.MarkOffset(topic, partition, low, "")
+	case committed > high && g.opts.From == "":
+		g.park(at, committed, high)
+		return false
+	case committed > high: // the operator has said where to begin
+		session.ResetOffset(topic, partition, g.beginning(low, high), "")
+	}
+	return true
+}
+
+func (g *Group) beginning(low, high int64) int64 {
+	if g.opts.From == Latest {
+		return high
+	}
+	return low
+}
+
+// bounds returns the committed offset, below 0 where there is none, and the ends of the log.
+func (g *Group) bounds(at place) (committed, low, high int64, err error) {
+	look := g.looker()
+	if look == nil {
+		return 0, 0, 0, sarama.ErrClosedClient
+	}
+	all, err := g.committed(look, map[string][]int32{at.topic: {at.partition}})
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if low, err = look.GetOffset(at.topic, at.partition, sarama.OffsetOldest); err != nil {
+		return 0, 0, 0, fmt.Errorf("read start of %s/%d: %w", at.topic, at.partition, err)
+	}
+	if high, err = look.GetOffset(at.topic, at.partition, sarama.OffsetNewest); err != nil {
+		return 0, 0, 0, fmt.Errorf("read end of %s/%d: %w", at.topic, at.partition, err)
+	}
+	return all[at], low, high, nil
+}
+
+// committed asks the coordinator what is committed.
+func (g *Group) committed(look *kafka.Client, partitions map[string][]int32) (map[place]int64, error) {
+	coordinator, err := look.Coordinator(g.opts.Group)
+	if err != nil {
+		return nil, fmt.Errorf("find coordinator of %s: %w", g.opts.Group, err)
+	}
+	res, err := coordinator.FetchOffset(sarama.NewOffsetFetchRequest(look.Config().Version, g.opts.Group, partitions))
+	if err != nil {
+		_ = coordinator.Close()
+		_ = look.RefreshCoordinator(g.opts.Group)
+		return nil, fmt.Errorf("read offsets of %s: %w", g.opts.Group, err)
+	}
+	found := map[place]int64{}
+	for topic, ps := range partitions {
+		for _, p := range ps {
+			block := res.GetBlock(topic, p)
+			if block == nil {
+				block = &sarama.OffsetFetchResponseBlock{Err: res.Err, Offset: -1}
+			}
+			if block.Err != sarama.ErrNoError && block.Err != sarama.ErrGroupIDNotFound {
+				_ = look.RefreshCoordinator(g.opts.Group)
+				return nil, fmt.Errorf("read offset of %s/%d: %w", topic, p, block.Err)
+			}
+			found[place{topic, p}] = block.Offset
+		}
+	}
+	return found, nil
+}
+
+// lost says that records were deleted unread. Where the log had gaps it were fewer.
+func (g *Group) lost(at place, committed, low int64) {
+	n := low - committed
+	g.met.lost.WithLabelValues(at.topic).Add(float64(n))
+	g.log.Error("records were deleted before they were read",
+		append(attrs(at), slog.Int64(obs.KeyCount, n), slog.Int64("committed", committed), slog.Int64("log_start", low))...)
+	if g.opts.OnLost != nil {
+		g.opts.OnLost(at.topic, at.partition, n)
+	}
+}
+
+// park takes a partition out of reading for this session: its committed offset lies behind the end of the log, so the
+// topic is another one than it was. Nobody but an operator knows where to go on.
+func (g *Group) park(at place, committed, high int64) {
+	g.mu.Lock()
+	g.parked[at] = haltAboveEnd
+	g.mu.Unlock()
+	g.log.Error("the committed offset is above the end of the log: this partition halts until 'orderctl offsets reset' or --from",
+		append(attrs(at), slog.Int64("committed", committed), slog.Int64("log_end", high))...)
+	if g.opts.OnHalt != nil {
+		g.opts.OnHalt(at.topic, at.partition, haltAboveEnd)
+	}
+}
+
+func (g *Group) unpark() {
+	g.mu.Lock()
+	parked := g.parked
+	g.parked = map[place]string{}
+	g.mu.Unlock()
+	for at := range parked {
+		if g.opts.OnHalt != nil {
+			g.opts.OnHalt(at.topic, at.partition, "")
+		}
+	}
+}
+
+// Halted returns the partitions of ours that are not read, and why.
+func (g *Group) Halted() map[string]map[int32]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := map[string]map[int32]string{}
+	for at, why := range g.parked {
+		if all[at.topic] == nil {
+			all[at.topic] = map[int32]string{}
+		}
+		all[at.topic][at.partition] = why
+	}
+	return all
+}
+
+func attrs(at place) []any {
+	return []any{slog.String(obs.KeyTopic, at.topic), slog.Int(obs.KeyPartition, int(at.partition))}
+}
