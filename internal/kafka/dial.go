@@ -75,6 +75,6 @@ func (o Options) await(ctx context.Context, cfg *sarama.Config) error {
 
 // probe asks one small question: a broker that wants a login answers nothing else without one.
 func probe(b *sarama.Broker) (bool, error) {
-	_, err := b.GetMetadata(sarama.NewMetadataRequest(sarama.V3_6_0_0, []string{"__consumer_offsets"}))
+	_, err := b.GetMetadata(sarama.NewMetadataRequest(apiVersion(), []string{"__consumer_offsets"}))
 	return true, err
 }

@@ -10,6 +10,17 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// Ask asks the brokers of o one question over connections of its own, all of them at once, and returns the first answer.
+// It honours ctx and o.Timeout. The question must only read: several brokers may hear it.
+func Ask[T any](ctx context.Context, o Options, question func(*sarama.Broker) (T, error)) (T, error) {
+	cfg, err := NewConfig(o, ForRead)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return first(ctx, o, cfg, question)
+}
+
 // first asks all brokers of o the same question at once, each over a connection that is thrown away, and returns the
 // answer of one. Without any it says why, by the broker that told most.
 func first[T any](ctx context.Context, o Options, cfg *sarama.Config, question func(*sarama.Broker) (T, error)) (T, error) {

@@ -66,7 +66,7 @@ func NewConfig(o Options, p Purpose) (*sarama.Config, error) {
 	}
 	c := sarama.NewConfig()
 	c.ClientID = o.ClientID
-	c.Version = sarama.V3_6_0_0
+	c.Version = apiVersion()
 	c.Metadata.Full = false                   // all topics of the cluster are not our business, and may be denied
 	c.Metadata.AllowAutoTopicCreation = false // a typo must not make a topic
 	p.apply(c)
@@ -115,3 +115,6 @@ func Partition(key []byte, n int32) int32 {
 	}
 	return p
 }
+
+// apiVersion is the newest protocol we speak; with older brokers sarama goes back to theirs.
+func apiVersion() sarama.KafkaVersion { return sarama.V3_6_0_0 }

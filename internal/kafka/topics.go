@@ -43,12 +43,8 @@ func Partitions(ctx context.Context, o Options, topics ...string) (map[string]in
 
 // Metadata asks the cluster about topics, past the caches of any client. It never makes a topic.
 func Metadata(ctx context.Context, o Options, topics ...string) (*sarama.MetadataResponse, error) {
-	cfg, err := NewConfig(o, ForRead)
-	if err != nil {
-		return nil, err
-	}
-	return first(ctx, o, cfg, func(b *sarama.Broker) (*sarama.MetadataResponse, error) {
-		return b.GetMetadata(sarama.NewMetadataRequest(cfg.Version, topics))
+	return Ask(ctx, o, func(b *sarama.Broker) (*sarama.MetadataResponse, error) {
+		return b.GetMetadata(sarama.NewMetadataRequest(apiVersion(), topics))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ type listed struct {
 const (
 	kindClassic  = "classic"
 	kindConsumer = "consumer" // KIP-848
+
+	coordinatorPause = 200 * time.Millisecond // before a coordinator that is not there yet is looked for again
 )
 
 // listGroups asks brokers for their groups, all at once. silent are those that did not answer.
@@ -38,9 +41,7 @@ func (c *conn) listGroups(ids []int32) (groups map[string]listed, silent []int32
 				silent = append(silent, id)
 				return
 			}
-			for name, g := range mine {
-				groups[name] = g
-			}
+			maps.Copy(groups, mine)
 		})
 	}
 	wg.Wait()
@@ -90,7 +91,7 @@ func (c *conn) coordinator(ctx context.Context, group string) (int32, error) {
 			c.add(found.Coordinator)
 			return found.Coordinator.ID(), nil
 		}
-		if !errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable) || attempt == 4 || !pause(ctx, 200*time.Millisecond) {
+		if !errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable) || attempt == 4 || !pause(ctx, coordinatorPause) {
 			return -1, fmt.Errorf("find coordinator of %s: %w", group, err)
 		}
 	}
@@ -134,18 +135,31 @@ func lower(kind string) string {
 // groups observes the groups of a query. silent are brokers that did not list theirs where all were asked for.
 func (c *conn) groups(ctx context.Context, q lag.Query) (found map[string]lag.GroupObs, silent []int32) {
 	found = map[string]lag.GroupObs{}
+	var known map[string]listed
 	at := map[int32][]string{}
-	known := map[string]listed{}
 	if q.All {
 		known, silent = c.listGroups(c.ids())
 		for name, g := range known {
 			at[g.coordinator] = append(at[g.coordinator], name)
 		}
 	}
-	for _, name := range q.Groups {
-		if _, ok := known[name]; ok {
-			continue
-		}
+	named := slices.DeleteFunc(slices.Clone(q.Groups), func(name string) bool {
+		_, ok := known[name]
+		return ok
+	})
+	c.locate(ctx, named, found, at)
+	moved := c.groupsOf(at, known, found)
+	if len(moved) > 0 && pause(ctx, coordinatorPause) {
+		at = map[int32][]string{}
+		c.locate(ctx, moved, found, at)
+		c.groupsOf(at, nil, found)
+	}
+	return found, silent
+}
+
+// locate finds the coordinators of groups and adds them to at.
+func (c *conn) locate(ctx context.Context, names []string, found map[string]lag.GroupObs, at map[int32][]string) {
+	for _, name := range names {
 		id, err := c.coordinator(ctx, name)
 		if err != nil {
 			found[name] = lag.GroupObs{Coordinator: -1, Problem: problemIn(err)}
@@ -153,23 +167,27 @@ func (c *conn) groups(ctx context.Context, q lag.Query) (found map[string]lag.Gr
 		}
 		at[id] = append(at[id], name)
 	}
+}
+
+// groupsOf asks all coordinators at once. known is what they listed; nil: they are asked for that too.
+func (c *conn) groupsOf(at map[int32][]string, known map[string]listed, found map[string]lag.GroupObs) (moved []string) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for id, names := range at {
 		wg.Go(func() {
 			mine := known
-			if !q.All {
+			if mine == nil {
 				mine, _ = c.listAt(id) // without it types are unknown, nothing else
 			}
-			for name, obs := range c.groupsAt(id, names, mine) {
-				mu.Lock()
-				found[name] = obs
-				mu.Unlock()
-			}
+			groups, strays := c.groupsAt(id, names, mine)
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(found, groups)
+			moved = append(moved, strays...)
 		})
 	}
 	wg.Wait()
-	return found, silent
+	return moved
 }
 
 // problemIn tells what an error means for a group.
@@ -182,8 +200,8 @@ func problemIn(err error) lag.Problem {
 }
 
 // groupsAt asks one coordinator for commits and members of its groups.
-func (c *conn) groupsAt(id int32, names []string, known map[string]listed) map[string]lag.GroupObs {
-	found := map[string]lag.GroupObs{}
+func (c *conn) groupsAt(id int32, names []string, known map[string]listed) (found map[string]lag.GroupObs, moved []string) {
+	found = map[string]lag.GroupObs{}
 	var classic, modern, all []string
 	for _, name := range names {
 		g := known[name]
@@ -199,10 +217,10 @@ func (c *conn) groupsAt(id int32, names []string, known map[string]listed) map[s
 		found[name] = obs
 	}
 	// Commits before everything else: the ends are asked for last, so that a race cannot make a lag negative.
-	c.commits(id, all, found)
+	moved = c.commits(id, all, found)
 	c.classic(id, classic, found)
 	c.modern(id, append(modern, suspects(classic, found, known)...), found)
-	return found
+	return found, moved
 }
 
 // suspects are groups that DescribeGroups calls dead although they committed or are listed: groups of KIP-848 look so to
