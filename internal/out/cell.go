@@ -169,7 +169,7 @@ func shortFloat(f float64) string {
 // Age writes a length of time in at most two units: 250ms, 9s, 12m, 3h12m, 2d4h.
 func Age(d time.Duration) string {
 	if d < 0 {
-		return "-" + Age(-d)
+		return "-" + Age(-max(d, -math.MaxInt64)) // the least duration has no positive twin
 	}
 	switch {
 	case d < time.Second:

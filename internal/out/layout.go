@@ -91,40 +91,55 @@ func total(columns []column) int {
 
 const readable = 16 // free text shorter than this tells nothing, so columns leave first
 
-// fit makes the table as wide as the terminal at most: free text is cut while it stays readable, then columns leave in
-// their order, then free text is cut further, and last the widest columns are.
+// fit makes the table as wide as the terminal at most: columns leave in their order until free text can stay readable,
+// then free text is cut to the room there is, and last the widest columns are cut.
 func fit(columns []column, width int) []column {
-	shrinkFlex(columns, width, readable)
-	for total(columns) > width {
+	for needed(columns) > width {
 		i := nextToLeave(columns)
 		if i < 0 {
 			break
 		}
 		columns = append(columns[:i:i], columns[i+1:]...)
 	}
-	shrinkFlex(columns, width, 1)
-	for total(columns) > width {
-		widest := 0
-		for i, c := range columns {
-			if c.width > columns[widest].width {
-				widest = i
-			}
+	for i := range columns {
+		if over := total(columns) - width; columns[i].Flex && over > 0 {
+			columns[i].cut(max(columns[i].width-over, 1))
 		}
+	}
+	for over := total(columns) - width; over > 0; over = total(columns) - width {
+		widest, next := widest(columns)
 		if columns[widest].width <= 1 {
-			return columns
+			break
 		}
-		columns[widest].cut(columns[widest].width - 1)
+		columns[widest].cut(max(columns[widest].width-over, min(next, columns[widest].width-1), 1))
 	}
 	return columns
 }
 
-func shrinkFlex(columns []column, width, least int) {
-	for i := range columns {
-		over := total(columns) - width
-		if columns[i].Flex && over > 0 && columns[i].width > least {
-			columns[i].cut(max(columns[i].width-over, least))
+// widest returns the widest column, and the width of the one that comes next.
+func widest(columns []column) (index, next int) {
+	for i, c := range columns {
+		if c.width > columns[index].width {
+			index = i
 		}
 	}
+	for i, c := range columns {
+		if i != index {
+			next = max(next, c.width)
+		}
+	}
+	return index, next
+}
+
+// needed is the width of the table with its free text cut as far as one can still read it.
+func needed(columns []column) int {
+	n := total(columns)
+	for _, c := range columns {
+		if c.Flex {
+			n -= max(c.width-readable, 0)
+		}
+	}
+	return n
 }
 
 func nextToLeave(columns []column) int {
