@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// Decide says what record i does to the database, from what was read for it. It is called again after each new look,
+// the last answer counts; it must not wait for anything.
+type Decide = func(i int, seen queue.Seen) queue.Change
+
+// Apply does what decide says, for all records of a batch in one transaction.
+//
+// Where a record has an error of its own, or meets a row that another process changed, the batch is rolled back and
+// done again with a savepoint around each record: it alone is undone, the others are committed. The first result has
+// one error per record: nil says committed, queue.ErrRaced that nothing was written and nothing counts, a
+// *queue.Failure why it was refused. The second says that nothing at all was committed, for a reason that is nobody's
+// order: a *queue.Failure of class outage or timeout.
+func (s *Store) Apply(ctx context.Context, group string, look []queue.Lookup, decide Decide) ([]error, error) {
+	if len(look) == 0 {
+		return nil, nil
+	}
+	b := &batch{store: s, group: group, look: look, decide: decide, errs: make([]error, len(look))}
+	err := s.transact(ctx, "apply batch", func(x *session) error { return b.together(ctx, x) })
+	if err == nil {
+		return b.errs, nil
+	}
+	if ownOf(err) == nil && !b.refused(err) {
+		return nil, err
+	}
+	return b.singly(ctx)
+}
+
+// batch is one call of Apply.
+type batch struct {
+	store  *Store
+	group  string
+	look   []queue.Lookup
+	decide Decide
+	errs   []error
+}
+
+// together reads for all records, decides, and writes in the order of the keys. Two records of one message or one
+// order are not looked up at once: the second has to see what the first did.
+func (b *batch) together(ctx context.Context, x *session) error {
+	for _, wave := range waves(b.look) {
+		if err := b.wave(ctx, x, wave); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wave does the records with these indexes.
+func (b *batch) wave(ctx context.Context, x *session, indexes []int) error {
+	look := make([]queue.Lookup, len(indexes))
+	for n, i := range indexes {
+		look[n] = b.look[i]
+	}
+	seen, err := x.seen(ctx, b.group, look)
+	if err != nil {
+		return err
+	}
+	changes := make([]change, len(indexes))
+	for n, i := range indexes {
+		changes[n] = change{index: i, seen: seen[n], Change: b.decide(i, seen[n])}
+	}
+	return x.write(ctx, b.group, changes)
+}
+
+// waves splits a batch so that no message id and no order occurs twice in one part. Mostly it is one.
+func waves(look []queue.Lookup) [][]int {
+	var out [][]int
+	met := map[queue.Lookup]int{} // how often a name has occurred
+	for i, l := range look {
+		id, orderID := queue.Lookup{MsgID: l.MsgID}, queue.Lookup{OrderID: l.OrderID}
+		n := met[id]
+		if l.OrderID != "" {
+			n = max(n, met[orderID])
+		}
+		met[id], met[orderID] = n+1, n+1
+		if n == len(out) {
+			out = append(out, nil)
+		}
+		out[n] = append(out[n], i)
+	}
+	return out
+}

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"commerce.internal/orderctl/internal/order"
+)
+
+// writeOrder puts the effect of a record into the orders table: a new order where none was read, else the locked one,
+// which must still have the status that was read.
+func (x *session) writeOrder(ctx context.Context, group string, c change, now time.Time) (int64, error) {
+	e := c.Effect
+	o := e.Order
+	if e.Insert {
+		return x.exec(ctx, x.store.text.insertOrder,
+			group, o.OrderID, o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items),
+			attributesJSON(o.Attributes), o.Timestamp, o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset,
+			orNull(e.TraceID), now.UnixMilli())
+	}
+	if c.seen.Stored == nil {
+		return 0, nil // decided from an older look: there is no order to update
+	}
+	return x.exec(ctx, x.store.text.updateOrder,
+		o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items), attributesJSON(o.Attributes),
+		o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset, orNull(e.TraceID), now.UnixMilli(),
+		group, o.OrderID, string(c.seen.Stored.Status))
+}
+
+type itemJSON struct {
+	ProductID string `json:"product_id"`
+	Quantity  int64  `json:"quantity"`
+	UnitPrice int64  `json:"unit_price"`
+}
+
+// itemsJSON is the items as a JSON array, as the orders table and :items have them.
+func itemsJSON(items []order.Item) string {
+	list := make([]itemJSON, len(items))
+	for i, it := range items {
+		list[i] = itemJSON(it)
+	}
+	return text(list)
+}
+
+func attributesJSON(m map[string]string) any {
+	if len(m) == 0 {
+		return nil
+	}
+	return text(m)
+}
+
+// text encodes strings and integers, which cannot fail.
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "null"
+	}
+	return string(b)
+}

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// session is a writing connection with its prepared statements. One transaction uses it at a time.
+type session struct {
+	store *Store
+	link  *link
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+	ended bool // no transaction is open
+}
+
+// take waits for the right to write and returns a connection that leads to the database of the options.
+func (s *Store) take(ctx context.Context) (*session, error) {
+	select {
+	case s.writers <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	x, err := s.session(ctx)
+	if err != nil {
+		<-s.writers
+	}
+	return x, err
+}
+
+func (s *Store) session(ctx context.Context) (*session, error) {
+	l, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if n := len(s.idle); n > 0 {
+		x := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		s.mu.Unlock()
+		return x, nil
+	}
+	s.mu.Unlock()
+	conn, err := l.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{store: s, link: l, conn: conn, stmts: map[string]*sql.Stmt{}, ended: true}, nil
+}
+
+// give hands a connection back for the next transaction.
+func (s *Store) give(x *session) {
+	defer func() { <-s.writers }()
+	s.mu.Lock()
+	if x.ended && s.link == x.link {
+		s.idle = append(s.idle, x)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	_ = x.close() // the link was given up meanwhile, or the connection is stuck in a transaction: nothing to save
+}
+
+func (x *session) begin(ctx context.Context) error {
+	_, err := x.exec(ctx, x.store.dialect.syntax().begin)
+	x.ended = err != nil
+	return err
+}
+
+func (x *session) commit(ctx context.Context) error {
+	_, err := x.exec(ctx, "COMMIT")
+	x.ended = err == nil
+	return err
+}
+
+// rollback ends the transaction also when ctx is done: the next one needs the connection.
+func (x *session) rollback(ctx context.Context) {
+	if x.ended {
+		return
+	}
+	_, err := x.exec(context.WithoutCancel(ctx), "ROLLBACK")
+	x.ended = err == nil
+}
+
+// exec runs a statement, prepared once, and returns how many rows it changed.
+func (x *session) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	if err := x.prepare(ctx, text); err != nil {
+		return 0, err
+	}
+	r, err := x.stmts[text].ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// rows runs a query, prepared once, and calls scan for each row.
+func (x *session) rows(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	if err := x.prepare(ctx, text); err != nil {
+		return err
+	}
+	rs, err := x.stmts[text].QueryContext(ctx, args...)
+	return eachRow(rs, err, scan)
+}
+
+func eachRow(rs *sql.Rows, err error, scan func(*sql.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	for rs.Next() {
+		if err := scan(rs); err != nil {
+			return errors.Join(err, rs.Close())
+		}
+	}
+	return errors.Join(rs.Err(), rs.Close())
+}
+
+// prepare compiles a statement unless it is there already.
+func (x *session) prepare(ctx context.Context, text string) error {
+	if x.stmts[text] != nil {
+		return nil
+	}
+	st, err := x.conn.PrepareContext(ctx, text)
+	if err != nil {
+		return fmt.Errorf("prepare statement: %w", err)
+	}
+	x.stmts[text] = st
+	return nil
+}
+
+// close ends the connection. The statements go first: an open one would keep the locks of the database.
+func (x *session) close() error {
+	var errs []error
+	for _, st := range x.stmts {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, x.conn.Close())...)
+}
