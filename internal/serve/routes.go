@@ -2,6 +2,7 @@ package serve
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -38,9 +39,10 @@ func (s *Server) routes() *gin.Engine {
 
 // add adds a route; HEAD is a GET whose body net/http leaves out.
 func (s *Server) add(e *gin.Engine, method, path string, h handler) {
-	e.Handle(method, path, s.handle(path, h))
+	route := strings.Replace(path, ":order_id", "{order_id}", 1) // as documents write it
+	e.Handle(method, path, s.handle(route, h))
 	if method == http.MethodGet {
-		e.Handle(http.MethodHead, path, s.handle(path, h))
+		e.Handle(http.MethodHead, path, s.handle(route, h))
 	}
 }
 
