@@ -111,8 +111,8 @@ func readToken(res *http.Response) (string, time.Duration, error) {
 		return "", 0, fmt.Errorf("%w: status %d", errToken, res.StatusCode)
 	}
 	var body struct {
-		AccessToken string `json:"access_token"`
-		ExpiresIn   int64  `json:"expires_in"`
+		AccessToken string  `json:"access_token"`
+		ExpiresIn   float64 `json:"expires_in"`
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&body); err != nil || body.AccessToken == "" {
 		return "", 0, fmt.Errorf("%w: the answer holds no token", errToken)
@@ -120,5 +120,5 @@ func readToken(res *http.Response) (string, time.Duration, error) {
 	if body.ExpiresIn <= 0 || body.ExpiresIn > 86_400 {
 		body.ExpiresIn = 300 // not said, or not to be believed
 	}
-	return body.AccessToken, time.Duration(body.ExpiresIn) * time.Second, nil
+	return body.AccessToken, time.Duration(body.ExpiresIn * float64(time.Second)), nil
 }
