@@ -6,6 +6,7 @@ package observe
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/kafka"
+	"commerce.internal/orderctl/internal/queue"
 )
 
 var _ lag.Source = (*Observer)(nil)
@@ -71,8 +73,9 @@ func (o *Observer) with(ctx context.Context, call func(*conn) error) error {
 	if !stop() { // cut, or about to be
 		_ = o.drop()
 	}
-	if err != nil && context.Cause(ctx) != nil {
-		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, queue.ErrPartial) {
+		// What a cut connection says is not why: a dial that was cut off calls itself cancelled.
+		err = fmt.Errorf("%w: %s", cause, err.Error())
 	}
 	return o.opts.Explain(err)
 }

@@ -140,7 +140,7 @@ func offsetsAt(leader *sarama.Broker, topic string, partitions []int32, at int64
 func (r *Reader) OffsetAt(ctx context.Context, topic string, partition int32, t time.Time) (int64, error) {
 	offset := int64(-1)
 	err := r.with(ctx, func(c *kafka.Client) error {
-		return withLeader(c, topic, partition, func(leader *sarama.Broker) error {
+		return withLeader(ctx, c, topic, partition, func(leader *sarama.Broker) error {
 			found, err := offsetsAt(leader, topic, []int32{partition}, t.UnixMilli())
 			if err != nil {
 				return err
@@ -160,13 +160,13 @@ func (r *Reader) OffsetAt(ctx context.Context, topic string, partition int32, t 
 }
 
 // withLeader asks the leader of a partition; if it has moved or gone, its successor, once.
-func withLeader(c *kafka.Client, topic string, partition int32, ask func(*sarama.Broker) error) error {
+func withLeader(ctx context.Context, c *kafka.Client, topic string, partition int32, ask func(*sarama.Broker) error) error {
 	for fresh := false; ; fresh = true {
 		leader, err := c.Leader(topic, partition)
 		if err == nil {
 			err = ask(leader)
 		}
-		if err == nil || fresh || !moved(err) && !broken(err) {
+		if err == nil || fresh || ctx.Err() != nil || !moved(err) && !broken(err) {
 			return err
 		}
 		if leader != nil && broken(err) {

@@ -104,7 +104,8 @@ func (r *Reader) with(ctx context.Context, call func(*kafka.Client) error) error
 		case err == nil:
 			return nil
 		case cause != nil:
-			return r.opts.Explain(fmt.Errorf("%w: %w", cause, err))
+			// What a cut connection says is not why: a dial that was cut off calls itself cancelled.
+			return r.opts.Explain(fmt.Errorf("%w: %s", cause, err.Error()))
 		}
 		select {
 		case <-l.gone:

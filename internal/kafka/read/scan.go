@@ -68,7 +68,14 @@ func (r *Reader) scan(ctx context.Context, s *scan) error {
 			if err := context.Cause(ctx); err != nil {
 				return fmt.Errorf("read %s: %w", s.at(), err)
 			}
-			if err := s.step(c); err != nil {
+			err := s.step(func() (block *sarama.FetchResponseBlock, err error) {
+				err = withLeader(ctx, c, s.topic, s.partition, func(leader *sarama.Broker) error {
+					block, err = s.fetch(leader)
+					return err
+				})
+				return block, err
+			})
+			if err != nil {
 				return err
 			}
 		}
@@ -92,12 +99,8 @@ func (s *scan) at() queue.Position {
 }
 
 // step fetches once and hands out what came.
-func (s *scan) step(c *kafka.Client) error {
-	var block *sarama.FetchResponseBlock
-	err := withLeader(c, s.topic, s.partition, func(leader *sarama.Broker) (err error) {
-		block, err = s.fetch(leader)
-		return err
-	})
+func (s *scan) step(fetch func() (*sarama.FetchResponseBlock, error)) error {
+	block, err := fetch()
 	var code sarama.KError
 	switch {
 	case err == nil:
