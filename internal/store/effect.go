@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"commerce.internal/orderctl/internal/order"
@@ -50,11 +51,13 @@ func attributesJSON(m map[string]string) any {
 	return text(m)
 }
 
-// text encodes strings and integers, which cannot fail.
+// text encodes strings and integers, which cannot fail. People read it in the database, so < stays <.
 func text(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return "null"
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -1,0 +1,55 @@
+package store_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"commerce.internal/orderctl/internal/order"
+	"commerce.internal/orderctl/internal/queue"
+	"commerce.internal/orderctl/internal/store"
+)
+
+// BenchmarkApply is one new order at a time, in transactions of so many. ns/op is the time of one order.
+func BenchmarkApply(b *testing.B) {
+	for _, size := range []int{1, 10, 64, 256} {
+		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
+			s := open(b, options(filepath.Join(b.TempDir(), "orders.db")))
+			offset := int64(0)
+			b.ReportAllocs()
+			for left := b.N; left > 0; left -= size {
+				applyNew(b, s, min(size, left), &offset)
+			}
+		})
+	}
+}
+
+func applyNew(b *testing.B, s *store.Store, n int, offset *int64) {
+	b.Helper()
+	look := make([]queue.Lookup, n)
+	orders := make([]order.Order, n)
+	for i := range look {
+		orders[i] = sample(fmt.Sprintf("bench-%d", *offset+int64(i)))
+		look[i] = queue.Lookup{MsgID: orders[i].MessageID(), OrderID: orders[i].OrderID}
+	}
+	first := *offset
+	*offset += int64(n)
+	errs, err := s.Apply(b.Context(), "g", look, func(i int, seen queue.Seen) queue.Change {
+		at := queue.Position{Topic: "orders", Offset: first + int64(i)}
+		return queue.Change{
+			Writes: []queue.Write{{Kind: queue.Insert, Row: queue.Row{
+				RowKey: queue.RowKey{MsgID: look[i].MsgID, Fingerprint: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+				State:  queue.StateDone, Outcome: queue.Applied, At: at, Src: at, OrderID: look[i].OrderID, Control: -1,
+			}}},
+			Effect: &queue.Effect{Order: orders[i], MessageID: look[i].MsgID, Src: at, Insert: seen.Stored == nil},
+		}
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, err := range errs {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

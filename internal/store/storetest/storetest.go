@@ -1,0 +1,76 @@
+// Package storetest says what a store does, once for all databases. A database is supported when Run passes on it.
+// It uses the store as the worker does; what it has to see beside that, it asks for in plain SQL.
+package storetest
+
+import (
+	"testing"
+
+	"commerce.internal/orderctl/internal/store"
+)
+
+// Database is an empty database of its own for one test.
+type Database struct {
+	// Options name it, with Migrate on.
+	Options store.Options
+	// Exec runs a statement on a connection of its own.
+	Exec func(t testing.TB, query string)
+	// Int reads one number on a connection of its own.
+	Int func(t testing.TB, query string) int64
+}
+
+// Run holds a database against all that is promised of a store. Fresh makes an empty database. The test binary must have
+// a test that calls Child, whose name is child: processes that are killed are made of it.
+func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
+	t.Helper()
+	suite := []struct {
+		name string
+		run  func(t *testing.T, w *world)
+	}{
+		{"an inserted row comes back as it was", insertedRowComesBack},
+		{"a row without any optional member comes back as it was", bareRowComesBack},
+		{"text of every kind comes back byte for byte", textComesBack},
+		{"the largest order there may be is stored", largestOrder},
+		{"an insert that finds a row is lost", insertFindsRow},
+		{"an update needs state, hop and position as they were read", updateCompares},
+		{"an update leaves source and control alone", updateLeavesIdentity},
+		{"a discard compares the control offset too", controlCompares},
+		{"one content of a message id takes effect, ever", oneContentDone},
+		{"a row that is not done lets go of nothing", deadRowsShareID},
+		{"a lost compare is read and decided again", lostCompareIsReadAgain},
+		{"what was read is what the rules need", seenIsComplete},
+		{"two records of one order see each other in one batch", sameOrderInOneBatch},
+		{"an effect is stored and updated in place", effectIsStored},
+		{"an effect that finds another status is lost", effectCompares},
+		{"a batch of 300 is one transaction", largeBatch},
+		{"one bad record of 64 is undone alone", oneBadOf64},
+		{"a batch of bad records commits nothing", allBad},
+		{"a change of nothing writes nothing", emptyChange},
+		{"a decision that panics leaves nothing behind", panickingDecision},
+		{"a batch after its deadline leaves nothing behind", deadlinePassed},
+		{"the operator's statements run once for each effect", stockIsExact},
+		{"unknown members of an order reach the operator's statements", unknownMembersKept},
+		{"the operator's parameters hold what they say", parametersHold},
+		{"a mistake in the effect file names its line", effectFileMistakes},
+		{"a position is written once, for its own hop", placeOnce},
+		{"of many positions one is written", placeRace},
+		{"an order shows all its messages", orderView},
+		{"rows are found by both parts of their key", rowsByKey},
+		{"counts are those of what is not done", counts},
+		{"expiry stays below the commit", expiry},
+		{"groups do not see each other", groupsApart},
+		{"two stores on one order have one effect", twoStores},
+		{"a process killed in a transaction leaves nothing", killedInTransaction(child)},
+		{"two processes on the same orders have one effect each", twoProcesses(child)},
+		{"migrations run once", migrateTwice},
+		{"migrations of many at once run once", migrateAtOnce},
+		{"a schema that is too new is refused", newerSchema},
+		{"a schema that is too old is refused", olderSchema},
+		{"a closed store answers with an outage", closedStore},
+	}
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, &world{db: fresh(t)})
+		})
+	}
+}
