@@ -13,6 +13,9 @@ const (
 	breakerOpen
 )
 
+// probeShare is the part of an outage that may pass between its end and the next probe.
+const probeShare = 15
+
 // breaker keeps the worker from asking a target that is away. It opens on failures in a row, or on a share of the last
 // attempts; while it is open one probe is let through now and then, first soon, then rarely.
 type breaker struct {
@@ -23,7 +26,6 @@ type breaker struct {
 	state   int
 	since   time.Time // of the state open, through its probes; zero: closed
 	probeAt time.Time
-	pause   time.Duration
 	row     int    // failures in a row
 	window  []bool // the last attempts, true: failed
 	at      int    // next place in the window
@@ -84,7 +86,7 @@ func (b *breaker) success() (closed bool) {
 	if b.state == breakerClosed {
 		return false
 	}
-	b.window, b.at, b.since, b.pause = nil, 0, time.Time{}, 0
+	b.window, b.at, b.since = nil, 0, time.Time{}
 	b.move(breakerClosed)
 	return true
 }
@@ -97,18 +99,23 @@ func (b *breaker) failure() (opened bool) {
 	b.note(true)
 	switch b.state {
 	case breakerHalf:
-		b.pause = min(2*b.pause, b.o.ProbeMax)
 	case breakerClosed:
 		if b.row < b.o.Failures && !b.halfFailed() {
 			return false
 		}
-		b.since, b.pause, opened = b.now(), b.o.ProbeMin, true
+		b.since, opened = b.now(), true
 	default:
 		return false // an attempt that began before it opened
 	}
-	b.probeAt = b.now().Add(b.pause)
+	b.probeAt = b.now().Add(b.pause())
 	b.move(breakerOpen)
 	return opened
+}
+
+// pause grows with the outage: what was away for a minute is noticed some seconds after its return, what is away for an
+// hour is not asked each second.
+func (b *breaker) pause() time.Duration {
+	return min(max(b.now().Sub(b.since)/probeShare, b.o.ProbeMin), b.o.ProbeMax)
 }
 
 func (b *breaker) note(failed bool) {

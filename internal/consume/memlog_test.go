@@ -218,3 +218,12 @@ func OrderMessage(topic string, o order.Order) queue.Message {
 		Headers: []queue.Header{{Name: queue.HeaderID, Value: []byte(o.MessageID())}, {Name: "shop", Value: []byte("x\x00y")}},
 	}
 }
+
+// Rewind sets the commits of a topic back to its start.
+func (l *MemLog) Rewind(topic string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range l.Partitions {
+		l.commits[partition{topic, p}] = 0
+	}
+}

@@ -129,6 +129,9 @@ func (s *MemStore) holds(w queue.Write) bool {
 			return false
 		}
 	}
+	if s.bugs["update-cas"] {
+		return found
+	}
 	return found && row.State == w.Was.State && row.Hop == w.Was.Hop && row.At == w.Was.At
 }
 
