@@ -127,8 +127,10 @@ func (s *scan) step(fetch func() (*sarama.FetchResponseBlock, error)) error {
 }
 
 func (s *scan) fetch(leader *sarama.Broker) (*sarama.FetchResponseBlock, error) {
+	// Only the partition is limited: the embedded broker forgets to list the aborted transactions of an answer that hits
+	// the limit of the whole.
 	req := &sarama.FetchRequest{
-		Version: 11, MaxWaitTime: maxWait, MinBytes: 1, MaxBytes: s.size, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
+		Version: 11, MaxWaitTime: maxWait, MinBytes: 1, MaxBytes: maxBytes, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
 	}
 	req.AddBlock(s.topic, s.partition, s.pos, s.size, -1)
 	res, err := leader.Fetch(req)
