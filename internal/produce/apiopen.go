@@ -30,7 +30,7 @@ func ordersURL(base string) (*url.URL, error) {
 // redacted is an address without its password.
 func redacted(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || u.User != nil && u.Host == "" {
+	if err != nil || u.Host == "" && strings.Contains(s, "@") {
 		return "(not an address)"
 	}
 	return u.Redacted()
