@@ -78,7 +78,7 @@ func TestABusyPublisherIsAskedAgain(t *testing.T) {
 		p := &publisher{refuse: func(int, queue.Message) error { return fault(queue.NotSent, "busy") }}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if r := run(ctx, t, plain(p)); r.NotSent != 1 || r.ExitCode() != 130 {
+		if r := run(ctx, t, plain(p)); r.Acknowledged != 0 || r.ExitCode() != 130 || len(p.messages()) != 0 {
 			t.Errorf("a Ctrl-C ends the patience: %+v", r)
 		}
 	})
