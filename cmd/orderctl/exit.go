@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"strings"
 
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -125,10 +123,11 @@ func (a *app) originOf(err error) string {
 	return "brokers came from: " + a.loaded.Origin("kafka.brokers").String()
 }
 
-// parts returns the errors that were joined, each to be told by itself.
+// parts returns the errors that were joined, each to be told by itself. An error that wraps several in one sentence is
+// one error.
 func parts(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only what is joined here, not what is wrapped
-	if !ok || strings.Contains(fmt.Sprintf("%T", err), "wrapErrors") {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
 		return []error{err}
 	}
 	var list []error

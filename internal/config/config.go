@@ -9,7 +9,7 @@ import "net"
 // ORDERCTL_, in the environment; doc is the comment that `config init` writes.
 type Config struct {
 	Context  string    `key:"context" doc:"the profile to use, one of contexts; also --context, ORDERCTL_CONTEXT"`
-	Contexts []Context `key:"contexts" doc:"{name, brokers, tls, sasl, store, group}: laid over kafka, store, consume.group"`
+	Contexts []Context `key:"contexts" doc:"- {name, brokers, tls, sasl, store, group}: see 'orderctl help config'"`
 	Kafka    Kafka     `key:"kafka" doc:"the cluster"`
 	Topics   Topics    `key:"topics" doc:"what 'topics apply' creates"`
 	Serve    Serve     `key:"serve" doc:"order intake over HTTP"`

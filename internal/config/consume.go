@@ -31,7 +31,7 @@ type Consume struct {
 	Rate         Rate            `key:"rate" doc:"records a second; 0: no limit"`
 	DrainTimeout time.Duration   `key:"drain_timeout" min:"10ms" max:"10m" doc:"for orders in hand at a stop"`
 	InstanceID   string          `key:"instance_id" doc:"client id, in logs too; where set: static membership"`
-	From         string          `key:"from" enum:"|earliest|latest" doc:"where a group without commits starts; empty: earliest"`
+	From         string          `key:"from" enum:"|earliest|latest" doc:"where a group without commits starts: earliest or latest; empty: earliest"`
 	Admin        Admin           `key:"admin" doc:"with serve --with-consumer: that of serve"`
 	Local        Local           `key:"local" doc:"attempts in place, before a tier or a letter"`
 	MaxAge       time.Duration   `key:"max_age" doc:"older orders become letters (class expired); 0s: off"`

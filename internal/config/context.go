@@ -47,9 +47,12 @@ func (b *builder) noContext(name string, from Origin) *Problem {
 		names = append(names, c.name)
 	}
 	slices.Sort(names)
-	where := b.doc.path
-	if where == "." || where == "" {
-		where = "the configuration: there is no file"
+	where := " in " + b.doc.path
+	if len(b.doc.contexts) == 0 {
+		where += ": there are no contexts"
+	}
+	if b.doc.path == "" {
+		where = ": there is no configuration file"
 	}
 	fix := []string{}
 	if s := Suggest(name, names); s != "" {
@@ -58,8 +61,8 @@ func (b *builder) noContext(name string, from Origin) *Problem {
 	if len(names) > 0 {
 		fix = append(fix, "contexts here: "+strings.Join(names, ", "))
 	}
-	p := &Problem{Key: "context", Text: fmt.Sprintf("context %q not found in %s", name, where), Fix: strings.Join(fix, " ")}
-	if from.Kind == FromFile {
+	p := &Problem{Key: "context", Text: fmt.Sprintf("context %q not found%s", name, where), Fix: strings.Join(fix, " ")}
+	if from.Kind != FromFlag {
 		p.From = from
 	}
 	return p

@@ -58,7 +58,7 @@ func readNamed(path string, from Origin) (string, []byte, *Problem) {
 // that it always returns.
 func ReadFile(path string) ([]byte, error) {
 	// O_NONBLOCK: the opening of a named pipe must not wait for a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the path is the operator's own
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", clean(path), cause(err))
 	}

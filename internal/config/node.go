@@ -39,13 +39,20 @@ type document struct {
 // walker turns the node tree of a file into settings. It keeps the line of every key, and refuses all that a reader of
 // the file could misunderstand.
 type walker struct {
-	path string
-	doc  document
-	errs problems
+	path  string
+	doc   document
+	errs  problems
+	names []string // of all keys and sections, once a suggestion needs them
 }
+
+// enough problems are told of one file: a wrong file of 1 MiB must not take minutes, nor fill the screen.
+const enough = 20
 
 // parseFile reads the file's text. Values have the type of their key already.
 func parseFile(path string, text []byte) (document, error) {
+	if path == "" {
+		return document{}, nil
+	}
 	w := &walker{path: clean(path), doc: document{path: clean(path)}}
 	text, err := checkText(text)
 	if err != nil {
@@ -105,7 +112,7 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, prefix string) []setting 
 	}
 	var settings []setting
 	seen := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && len(w.errs) < enough; i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if !w.plain(key) || !w.plain(value) {
 			continue
@@ -183,7 +190,10 @@ func (w *walker) unknown(key *yaml.Node, prefix string) {
 		return
 	}
 	fix := ""
-	if s := suggestKey(name); s != "" {
+	if w.names == nil {
+		w.names = keyNames()
+	}
+	if s := suggestKey(name, w.names); s != "" {
 		fix = "did you mean " + s + "?"
 	}
 	if strings.Contains(key.Value, ".") && fix == "did you mean "+name+"?" {

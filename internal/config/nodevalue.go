@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,13 +102,10 @@ func (w *walker) blocks(n *yaml.Node) {
 
 // globalKey maps a key of a context to the key whose value it replaces.
 func globalKey(key string) string {
-	rest := key
-	if strings.HasPrefix(key, "contexts[") {
-		_, rest, _ = strings.Cut(key, "].")
-	} else {
-		return key
+	if _, rest, ok := strings.Cut(key, "]."); ok {
+		return overlayKey(rest)
 	}
-	return overlayKey(rest)
+	return key
 }
 
 // overlayKey maps sasl.username to kafka.sasl.username, group to consume.group, store.dsn to itself.
@@ -121,17 +119,24 @@ func overlayKey(key string) string {
 	return "kafka." + key
 }
 
-// suggestKey returns the key that was probably meant: the same in another case, or with two letters wrong, or with its
-// section forgotten.
-func suggestKey(name string) string {
+// keyNames returns the names of all keys and sections.
+func keyNames() []string {
 	names := []string{}
 	for _, k := range Keys() {
 		names = append(names, k.Name)
 		for section := k.Name; strings.Contains(section, "."); {
 			section = section[:strings.LastIndexByte(section, '.')]
-			names = append(names, section)
+			if !slices.Contains(names, section) {
+				names = append(names, section)
+			}
 		}
 	}
+	return names
+}
+
+// suggestKey returns the key that was probably meant: the same in another case, or with two letters wrong, or with its
+// section forgotten.
+func suggestKey(name string, names []string) string {
 	for _, n := range names {
 		if strings.EqualFold(n, name) {
 			return n
@@ -144,8 +149,8 @@ func suggestKey(name string) string {
 	found := ""
 	for _, n := range names {
 		if strings.HasSuffix(n, last) {
-			if found != "" && found != n {
-				return ""
+			if found != "" {
+				return "" // several sections have such a key
 			}
 			found = n
 		}

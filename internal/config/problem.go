@@ -46,6 +46,8 @@ type Problem struct {
 	Text string // what is wrong
 	Fix  string // what to do
 	From Origin
+
+	other string // a second key that may be to blame
 }
 
 // Error implements error.

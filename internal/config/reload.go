@@ -82,6 +82,7 @@ func (r *Reloader) Run(ctx context.Context) error {
 			still.Reset(r.o.Debounce)
 		}
 	}
+	look() // the file may have changed before the watch stood
 	for {
 		select {
 		case <-ctx.Done():

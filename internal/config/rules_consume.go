@@ -16,7 +16,7 @@ func (c *Config) validateStore(r *rules) {
 	r.must(s.Driver == "sqlite", "store.driver", "write sqlite", "%s is not built into this version; it has sqlite", s.Driver)
 	r.must(s.Driver != "sqlite" || !s.DSN.HasPassword(), "store.dsn", "", "sqlite has no password")
 	r.must(s.Driver != "sqlite" || !s.Password.Set(), "store.password_file", "", "sqlite has no password")
-	r.must(s.Pool.MaxIdle <= s.Pool.MaxOpen, "store.pool.max_idle", "",
+	r.between(s.Pool.MaxIdle <= s.Pool.MaxOpen, "store.pool.max_idle", "store.pool.max_open", "",
 		"%d is above store.pool.max_open (%d)", s.Pool.MaxIdle, s.Pool.MaxOpen)
 }
 
@@ -26,16 +26,16 @@ func (c *Config) validateConsume(r *rules) {
 		"%q is not a topic name: letters, digits, dot, underscore, hyphen", shorten(w.Topic))
 	r.must(topicName.MatchString(w.Group), "consume.group", "",
 		"%q is not usable: it is a part of topic names, so letters, digits, dot, underscore, hyphen", shorten(w.Group))
-	r.must(len(w.Topic)+len(w.Group)+longestSuffix < 249, "consume.group", "",
+	r.between(len(w.Topic)+len(w.Group)+longestSuffix < 249, "consume.group", "consume.topic", "",
 		"topic and group are too long together: Kafka allows topic names of 249 characters")
 	r.must(w.InstanceID == "" || topicName.MatchString(w.InstanceID), "consume.instance_id", "",
 		"%q is not an instance id: letters, digits, dot, underscore, hyphen", shorten(w.InstanceID))
-	r.must(w.Order != "none" || w.OnDead != "hold", "consume.on_dead", "hold needs order key or partition",
+	r.between(w.Order != "none" || w.OnDead != "hold", "consume.on_dead", "consume.order", "hold needs order key or partition",
 		"hold keeps the order of messages, and consume.order is none")
-	r.must(w.EffectFile == "" || w.Handler == "sql", "consume.effect_file", "", "is SQL, and consume.handler is %s", w.Handler)
-	r.must(w.Local.Base <= w.Local.Cap, "consume.local.base", "",
+	r.between(w.EffectFile == "" || w.Handler == "sql", "consume.effect_file", "consume.handler", "", "is SQL, and consume.handler is %s", w.Handler)
+	r.between(w.Local.Base <= w.Local.Cap, "consume.local.base", "consume.local.cap", "",
 		"%s is above consume.local.cap (%s)", FormatDuration(w.Local.Base), FormatDuration(w.Local.Cap))
-	r.must(w.Breaker.ProbeMin <= w.Breaker.ProbeMax, "consume.breaker.probe_min", "",
+	r.between(w.Breaker.ProbeMin <= w.Breaker.ProbeMax, "consume.breaker.probe_min", "consume.breaker.probe_max", "",
 		"%s is above consume.breaker.probe_max (%s)", FormatDuration(w.Breaker.ProbeMin), FormatDuration(w.Breaker.ProbeMax))
 	r.must(w.Breaker.Ratio > 0, "consume.breaker.ratio", "write 0.5", "must be above 0")
 	c.listener(r, "consume.admin.addr", w.Admin.Addr)
@@ -58,10 +58,10 @@ func validateTiers(r *rules, tiers []time.Duration) {
 
 func (c *Config) validateLag(r *rules) {
 	l := c.Lag
-	r.must(l.CritAge == 0 || l.WarnAge <= l.CritAge, "lag.warn_age", "",
+	r.between(l.CritAge == 0 || l.WarnAge <= l.CritAge, "lag.warn_age", "lag.crit_age", "",
 		"%s is above lag.crit_age (%s)", FormatDuration(l.WarnAge), FormatDuration(l.CritAge))
-	r.must(l.CritUnread == 0 || l.WarnUnread <= l.CritUnread, "lag.warn_unread", "",
+	r.between(l.CritUnread == 0 || l.WarnUnread <= l.CritUnread, "lag.warn_unread", "lag.crit_unread", "",
 		"%d is above lag.crit_unread (%d)", l.WarnUnread, l.CritUnread)
-	r.must(l.CritDLQ == 0 || l.WarnDLQ <= l.CritDLQ, "lag.warn_dlq", "",
+	r.between(l.CritDLQ == 0 || l.WarnDLQ <= l.CritDLQ, "lag.warn_dlq", "lag.crit_dlq", "",
 		"%d is above lag.crit_dlq (%d)", l.WarnDLQ, l.CritDLQ)
 }

@@ -14,10 +14,11 @@ func (c *Config) validateKafka(r *rules) {
 	for _, b := range k.Brokers {
 		if err := checkAddress(b, false); err != nil {
 			r.must(false, "kafka.brokers", "", "%v", err)
+			break
 		}
 	}
 	t := k.TLS
-	r.must((t.CertFile == "") == (t.KeyFile == ""), "kafka.tls.cert_file", "", "cert_file and key_file go together")
+	r.between((t.CertFile == "") == (t.KeyFile == ""), "kafka.tls.cert_file", "kafka.tls.key_file", "", "cert_file and key_file go together")
 	for _, f := range []struct{ key, value string }{
 		{"ca_file", t.CAFile}, {"cert_file", t.CertFile}, {"server_name", t.ServerName},
 	} {
@@ -34,15 +35,15 @@ func (c *Config) validateSASL(r *rules) {
 		return
 	case "OAUTHBEARER":
 		o := s.OAuth
-		r.must(o.ClientID != "", "kafka.sasl.oauth.client_id", "", "is needed for OAUTHBEARER")
-		r.must(o.ClientSecret.Set(), "kafka.sasl.oauth.client_secret_file",
+		r.between(o.ClientID != "", "kafka.sasl.oauth.client_id", "kafka.sasl.mechanism", "", "is needed for OAUTHBEARER")
+		r.between(o.ClientSecret.Set(), "kafka.sasl.oauth.client_secret_file", "kafka.sasl.mechanism",
 			"or set ORDERCTL_KAFKA_SASL_OAUTH_CLIENT_SECRET", "is needed for OAUTHBEARER")
 		u, err := url.Parse(o.TokenURL)
-		r.must(err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())),
-			"kafka.sasl.oauth.token_url", "", "must be an https URL without a user")
+		r.between(err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())),
+			"kafka.sasl.oauth.token_url", "kafka.sasl.mechanism", "", "must be an https URL without a user")
 	default:
-		r.must(s.Username != "", "kafka.sasl.username", "", "is needed for %s", s.Mechanism)
-		r.must(s.Password.Set(), "kafka.sasl.password_file", "or set ORDERCTL_KAFKA_SASL_PASSWORD", "is needed for %s", s.Mechanism)
+		r.between(s.Username != "", "kafka.sasl.username", "kafka.sasl.mechanism", "", "is needed for %s", s.Mechanism)
+		r.between(s.Password.Set(), "kafka.sasl.password_file", "kafka.sasl.mechanism", "or set ORDERCTL_KAFKA_SASL_PASSWORD", "is needed for %s", s.Mechanism)
 	}
 	r.must(c.Kafka.TLS.Enabled || s.AllowPlaintext, "kafka.sasl.mechanism",
 		"set kafka.tls.enabled, or kafka.sasl.allow_plaintext where the network is yours",
@@ -51,7 +52,7 @@ func (c *Config) validateSASL(r *rules) {
 
 func (c *Config) validateTopics(r *rules) {
 	t := c.Topics
-	r.must(t.MinInsyncReplicas <= t.ReplicationFactor, "topics.min_insync_replicas", "",
+	r.between(t.MinInsyncReplicas <= t.ReplicationFactor, "topics.min_insync_replicas", "topics.replication_factor", "",
 		"%d is above topics.replication_factor (%d): nothing could be written", t.MinInsyncReplicas, t.ReplicationFactor)
 }
 

@@ -14,16 +14,28 @@ func (c *Config) Validate() error {
 	c.validateStore(r)
 	c.validateConsume(r)
 	c.validateLag(r)
-	return errors.Join(r.errs...)
+	var all problems
+	for _, p := range r.broken {
+		all.add(p)
+	}
+	return all.join()
 }
 
 // rules collects broken ones.
-type rules struct{ errs problems }
+type rules struct{ broken []*Problem }
 
 // must records a problem of key where holds is false.
 func (r *rules) must(holds bool, key, fix, format string, args ...any) {
 	if !holds {
-		r.errs.add(&Problem{Key: key, Text: key + ": " + fmt.Sprintf(format, args...), Fix: fix})
+		r.broken = append(r.broken, &Problem{Key: key, Text: key + ": " + fmt.Sprintf(format, args...), Fix: fix})
+	}
+}
+
+// between records a broken rule between two keys. The first is the one to blame, unless only the second was set.
+func (r *rules) between(holds bool, key, other, fix, format string, args ...any) {
+	r.must(holds, key, fix, format, args...)
+	if !holds {
+		r.broken[len(r.broken)-1].other = other
 	}
 }
 
@@ -33,7 +45,7 @@ func (b *builder) validate(c *Config) {
 	if err == nil {
 		return
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // Validate joins, it does not wrap
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		b.errs = append(b.errs, err)
 		return
@@ -42,6 +54,9 @@ func (b *builder) validate(c *Config) {
 		var p *Problem
 		if errors.As(e, &p) {
 			p.From = b.origins[p.Key]
+			if p.From.Kind == "" {
+				p.From = b.origins[p.other]
+			}
 			b.errs.add(p)
 		}
 	}
