@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"net"
 	"slices"
 	"strings"
 
@@ -69,8 +70,14 @@ func byID(members []lag.MemberObs) []lag.MemberObs {
 	return members
 }
 
-// host strips what Kafka puts in front of an address.
-func host(s string) string { return strings.TrimPrefix(s, "/") }
+// host strips what brokers put around an address: Kafka a slash in front, the embedded broker a port behind.
+func host(s string) string {
+	s = strings.TrimPrefix(s, "/")
+	if name, _, err := net.SplitHostPort(s); err == nil {
+		return name
+	}
+	return s
+}
 
 // modern describes groups of KIP-848. Where the broker cannot tell (before 3.7), state and members are unknown: such a
 // group looks dead to the old request while it works.

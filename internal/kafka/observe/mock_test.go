@@ -258,6 +258,24 @@ func TestAGroupThatDoesNotExist(t *testing.T) {
 	}
 }
 
+func TestATopicThatIsGone(t *testing.T) {
+	t.Parallel()
+	s := script(t, 1)
+	s.coordinate("g")
+	s.meta.SetLeader("orders", 0, 1)
+	s.on("OffsetRequest", offsets(t, "orders", 100))
+	s.on("OffsetFetchRequest", sarama.NewMockOffsetFetchResponse(t).SetOffset("g", "orders", 0, 90, "", sarama.ErrNoError).
+		SetOffset("g", "orders", 1, 5, "", sarama.ErrNoError).SetOffset("g", "old-orders", 0, 50, "", sarama.ErrNoError))
+	_, r := look(t, s.start(), lag.Query{Groups: []string{"g"}})
+	got := map[string]lag.Status{}
+	for _, row := range r.Groups[0].Partitions {
+		got[row.TopicPartition().String()] = row.Status
+	}
+	if got["old-orders/0"] != lag.Gone || got["orders/1"] != lag.Gone || r.Groups[0].Unread != lag.Know[int64](10) || !r.Complete {
+		t.Errorf("rows %v, total %v, complete %v", got, r.Groups[0].Unread, r.Complete)
+	}
+}
+
 func TestAnOldBrokerIsAskedGroupByGroup(t *testing.T) {
 	t.Parallel()
 	s := script(t, 1)
