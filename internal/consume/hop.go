@@ -154,6 +154,8 @@ func (c *replica) shrink(it *item, pointer bool) bool {
 	switch {
 	case len(c.trail.Message) > shortMessage:
 		c.trail.Message = queue.Cut(c.trail.Message, shortMessage)
+	case c.trail.Message != "":
+		c.trail.Message = ""
 	case pointer && c.message.Value != nil:
 		sum := sha256.Sum256(it.rec.Value)
 		c.trail.Pointer, c.message.Value = hex.EncodeToString(sum[:]), nil

@@ -2,6 +2,7 @@ package consume
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -42,9 +43,13 @@ func (l *lanes) push(key string, it *item) {
 }
 
 // take waits for a record that may start and returns the fronts of at most limit lanes. One that must run alone comes
-// alone.
-func (l *lanes) take(ctx context.Context, limit int) ([]*item, error) {
+// alone. A probe is one record, if possible one that has not failed: a bad one must not stand for the target.
+func (l *lanes) take(ctx context.Context, limit int, probe bool) ([]*item, error) {
 	for {
+		if probe {
+			limit = 1
+			l.preferFresh()
+		}
 		if batch := l.fronts(limit); len(batch) > 0 {
 			return batch, nil
 		}
@@ -78,6 +83,28 @@ func (l *lanes) fronts(limit int) []*item {
 	l.ready = append(later, l.ready...)
 	l.signal()
 	return batch
+}
+
+// preferFresh moves a lane whose front has not failed to the front.
+func (l *lanes) preferFresh() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.ready, func(ln *lane) bool { return !ln.items[0].alone })
+	if i > 0 {
+		l.ready[0], l.ready[i] = l.ready[i], l.ready[0]
+	}
+}
+
+// fresh reports whether a lane has a record in front that has not failed.
+func (l *lanes) fresh() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range l.byKey {
+		if !ln.items[0].alone {
+			return true
+		}
+	}
+	return false
 }
 
 // finish takes a record that was in flight out of its lane; the next one may start.

@@ -107,7 +107,7 @@ func TestTakeWaitsForARecord(t *testing.T) {
 	got := make(chan int, 2)
 	for range 2 {
 		go func() {
-			batch, _ := l.take(ctx, 1)
+			batch, _ := l.take(ctx, 1, false)
 			got <- len(batch)
 		}()
 	}
@@ -117,7 +117,7 @@ func TestTakeWaitsForARecord(t *testing.T) {
 		t.Error("two takers must get a record each")
 	}
 	cancel()
-	if _, err := l.take(ctx, 1); err == nil {
+	if _, err := l.take(ctx, 1, false); err == nil {
 		t.Error("take must end with its context")
 	}
 }

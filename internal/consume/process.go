@@ -21,12 +21,10 @@ func (w *Worker) pool(run, work context.Context) error {
 		if err != nil {
 			return nil //nolint:nilerr // the end of run is the way to stop
 		}
-		limit := w.batch
 		if probe {
-			limit = 1
 			w.suspend()
 		}
-		batch, err := w.lanes.take(run, limit)
+		batch, err := w.lanes.take(run, w.batch, probe)
 		if err == nil {
 			err = w.pace(run, batch)
 		}

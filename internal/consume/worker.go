@@ -172,8 +172,8 @@ func (w *Worker) enlist(c *claim) {
 	c.pauseFor(pausedBreaker, w.suspended())
 }
 
-// suspend pauses every partition while the breaker is not closed, and only then. With nothing in hand to probe with, they
-// go on: the first record that comes is the probe.
+// suspend pauses every partition while the breaker is not closed, and only then. With no record in hand but those that
+// have failed, they go on: the target may be away for those alone, and the next one tells.
 func (w *Worker) suspend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -184,7 +184,7 @@ func (w *Worker) suspend() {
 
 func (w *Worker) suspended() bool {
 	state, _ := w.breaker.open()
-	return state != breakerClosed && w.lanes.depth() > 0
+	return state != breakerClosed && w.lanes.fresh()
 }
 
 func (w *Worker) dismiss(c *claim) {
