@@ -34,7 +34,7 @@ type dirLock struct{ file *os.File }
 
 func lockDir(dir string) (*dirLock, error) {
 	path := filepath.Join(dir, "LOCK")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the data directory is the caller's choice
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
@@ -67,7 +67,7 @@ func writePID(f *os.File) error {
 }
 
 func readPID(path string) int {
-	raw, err := os.ReadFile(path) //nolint:gosec // the data directory is the caller's choice
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return 0
 	}

@@ -4,7 +4,6 @@ package brokertest
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"testing"
 	"time"
@@ -56,7 +55,7 @@ type setup struct {
 	topics  []topic
 	client  []kgo.Opt
 	nodes   int
-	tls     *tls.Config
+	files   Files
 }
 
 type topic struct {

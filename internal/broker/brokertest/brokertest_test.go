@@ -1,10 +1,16 @@
 package brokertest_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"commerce.internal/orderctl/internal/broker/brokertest"
 	"commerce.internal/orderctl/internal/queue"
@@ -56,5 +62,42 @@ func TestAFaultMeetsAGroupThatDoesNotExist(t *testing.T) {
 	}
 	if code := ask(); code != 0 {
 		t.Errorf("after the fault: %v", kerr.ErrorForCode(code))
+	}
+}
+
+func TestABrokerWithLoginAndTLS(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t, brokertest.Topics(1, "orders"), brokertest.TLS(true),
+		brokertest.SASL(brokertest.Scram512, "admin", "secret"),
+		brokertest.User(brokertest.Plain, "shop", "s", brokertest.ACL{
+			Resource: kmsg.ACLResourceTypeTopic, Name: "orders", Pattern: kmsg.ACLResourcePatternTypeLiteral,
+			Operation: kmsg.ACLOperationWrite, Allow: true,
+		}))
+	brokertest.Produce(t, b, queue.Message{Topic: "orders", Value: []byte("v")})
+	if n := len(b.Records(t, "orders")); n != 1 {
+		t.Errorf("%d records", n)
+	}
+	ca, err := os.ReadFile(b.Files().CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	pair, err := tls.LoadX509KeyPair(b.Files().Cert, b.Files().Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.SASL(plain.Auth{User: "shop", Pass: "s"}.AsMechanism()), kgo.DisableIdempotentWrite(),
+		kgo.DialTLSConfig(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shop.Close()
+	if err := shop.ProduceSync(t.Context(), &kgo.Record{Topic: "orders"}).FirstErr(); err != nil {
+		t.Errorf("what the rights allow: %v", err)
+	}
+	err = shop.ProduceSync(t.Context(), &kgo.Record{Topic: "other"}).FirstErr()
+	if !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("what they do not allow: %v", err)
 	}
 }
