@@ -154,7 +154,7 @@ func (s *scan) fetch(leader *sarama.Broker) (*sarama.FetchResponseBlock, error) 
 func (s *scan) stuck(b *sarama.FetchResponseBlock, partial bool) error {
 	switch {
 	case partial && s.size < maxBytes:
-		s.size = max(fetchBytes, int32(min(int64(s.size)*2, maxBytes)))
+		s.size = max(fetchBytes, 2*min(s.size, maxBytes/2))
 		return nil
 	case partial:
 		return &BatchError{At: s.at(), Err: fmt.Errorf("more than %d MiB", maxBytes>>20)}
