@@ -42,6 +42,14 @@ orderctl config show --origin`,
 	)
 	a.addGlobals(root)
 	root.AddCommand(
+		newDevCmd(a),
+		newServeCmd(a),
+		newConsumeCmd(a),
+		newProduceCmd(a),
+		newLagCmd(a),
+		newDLQCmd(a),
+		newTopicsCmd(a),
+		newDBCmd(a),
 		newConfigCmd(a),
 		newVersionCmd(a),
 		newCompletionCmd(a),
