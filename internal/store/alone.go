@@ -42,7 +42,7 @@ func (b *batch) singly(ctx context.Context) ([]error, error) {
 			return b.errs, nil
 		case own != nil:
 			bad[own.index] = own.err
-		case b.refused(err):
+		case b.refused(err) != nil:
 			return b.apart(ctx)
 		default:
 			return nil, err
@@ -96,29 +96,29 @@ func (b *batch) inSavepoint(ctx context.Context, x *session, i int) (own, err er
 	return own, err
 }
 
-// refused reports whether all was written and the commit was refused for what was written: a deferred constraint of the
-// operator's tables, that no savepoint meets.
-func (b *batch) refused(err error) bool {
+// refused returns why the commit of all that was written was refused, where what was written is to blame: a deferred
+// constraint of the operator's tables, that no savepoint meets.
+func (b *batch) refused(err error) *queue.Failure {
 	var c *commitError
 	if !errors.As(err, &c) {
-		return false
+		return nil
 	}
 	f := meaning(b.store.dialect, c.err)
-	return f.class == queue.ClassFatal
+	if f.class != queue.ClassFatal {
+		return nil
+	}
+	return failureOf(f, c)
 }
 
 // apart gives each record a transaction of its own, since only the commit tells which one is refused.
 func (b *batch) apart(ctx context.Context) ([]error, error) {
 	for i := range b.look {
 		err := b.store.transact(ctx, "apply record", func(x *session) error { return b.wave(ctx, x, []int{i}) })
-		own := ownOf(err)
-		switch {
-		case own != nil:
+		b.errs[i] = err // an outage too: what was committed before it stands
+		if own := ownOf(err); own != nil {
 			b.errs[i] = own.err
-		case err != nil && b.refused(err):
-			b.errs[i] = failureOf(meaning(b.store.dialect, err), err)
-		default:
-			b.errs[i] = err // an outage too: what was committed before it stands
+		} else if f := b.refused(err); f != nil {
+			b.errs[i] = f
 		}
 	}
 	return b.errs, nil

@@ -26,7 +26,7 @@ func (s *Store) Apply(ctx context.Context, group string, look []queue.Lookup, de
 	if err == nil {
 		return b.errs, nil
 	}
-	if ownOf(err) == nil && !b.refused(err) {
+	if ownOf(err) == nil && b.refused(err) == nil {
 		return nil, err
 	}
 	return b.singly(ctx)

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"database/sql"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -14,16 +13,6 @@ func TestSQLiteIsAStore(t *testing.T) {
 	storetest.Run(t, "TestAnotherProcess", func(t *testing.T) storetest.Database {
 		return sqliteDatabase(filepath.Join(t.TempDir(), "state", "orders.db"))
 	})
-}
-
-// TestAnotherProcess is no test: the suite starts the test binary again and kills it here.
-func TestAnotherProcess(t *testing.T) {
-	t.Parallel()
-	job := os.Getenv(storetest.ChildVariable)
-	if job == "" {
-		t.Skip("not a child")
-	}
-	storetest.Child(t, job, os.Stdout)
 }
 
 func sqliteDatabase(path string) storetest.Database {

@@ -74,7 +74,7 @@ func (c *scanner) token() (int, error) {
 	case s[0] == '[' && c.syntax.brackets:
 		return c.until("]", 1)
 	case s[0] == ':':
-		return max(1, c.colon()), nil
+		return c.colon(), nil
 	}
 	return 1, nil
 }
@@ -93,12 +93,13 @@ func (c *scanner) colon() int {
 		return 2
 	}
 	n := 1
-	for n < len(c.sql) && letter(c.sql[n]) {
+	for n < len(c.sql) && nameByte(c.sql[n], n > 1) {
 		n++
 	}
 	return n
 }
 
-func letter(b byte) bool {
-	return 'a' <= b|0x20 && b|0x20 <= 'z' || '0' <= b && b <= '9' || b == '_'
+// nameByte reports whether a byte may stand in a name; no name begins with a digit.
+func nameByte(b byte, inside bool) bool {
+	return 'a' <= b|0x20 && b|0x20 <= 'z' || b == '_' || inside && '0' <= b && b <= '9'
 }

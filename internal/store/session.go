@@ -122,7 +122,7 @@ func (x *session) prepare(ctx context.Context, text string) error {
 	if x.stmts[text] != nil {
 		return nil
 	}
-	st, err := x.conn.PrepareContext(ctx, text)
+	st, err := x.conn.PrepareContext(ctx, text) //nolint:sqlclosecheck // close does it
 	if err != nil {
 		return fmt.Errorf("prepare statement: %w", err)
 	}

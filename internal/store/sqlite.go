@@ -30,21 +30,12 @@ type sqliteDialect struct {
 }
 
 func newSQLite(o Options) (*sqliteDialect, error) {
-	path, query, _ := strings.Cut(strings.TrimPrefix(o.DSN, "file:"), "?")
-	if !strings.HasPrefix(o.DSN, "file:") {
-		path, query = o.DSN, ""
-	}
-	switch {
-	case path == "":
-		return nil, &UsageError{Text: "store.dsn: sqlite needs the path of a file"}
-	case strings.HasPrefix(path, ":memory:"):
-		return nil, &UsageError{Text: "store.dsn: a database in memory would forget what is done", Help: "name a file"}
-	case o.Password != "":
+	if o.Password != "" {
 		return nil, &UsageError{Text: "store.password_file: sqlite has no password"}
 	}
-	path, err := filepath.Abs(strings.TrimPrefix(path, "//"))
+	path, query, err := sqlitePath(o.DSN)
 	if err != nil {
-		return nil, &UsageError{Text: fmt.Sprintf("store.dsn: %v", err)}
+		return nil, err
 	}
 	pragmas, err := sqlitePragmas(query)
 	if err != nil {
@@ -55,6 +46,27 @@ func newSQLite(o Options) (*sqliteDialect, error) {
 		readers = min(readers, o.MaxOpen-1)
 	}
 	return &sqliteDialect{path: path, pragmas: pragmas, readers: readers}, nil
+}
+
+// sqlitePath takes a dsn apart: the path of a file, or file:path?parameters.
+func sqlitePath(dsn string) (path, query string, err error) {
+	path = dsn
+	if rest, isURI := strings.CutPrefix(dsn, "file:"); isURI {
+		path, query, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+		if path, err = url.PathUnescape(path); err != nil {
+			return "", "", &UsageError{Text: fmt.Sprintf("store.dsn: %v", err)}
+		}
+	}
+	if path == "" {
+		return "", "", &UsageError{Text: "store.dsn: sqlite needs the path of a file"}
+	}
+	if strings.HasPrefix(path, ":memory:") {
+		return "", "", &UsageError{Text: "store.dsn: a database in memory would forget what is done", Help: "name a file"}
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", "", &UsageError{Text: fmt.Sprintf("store.dsn: %v", err)}
+	}
+	return path, query, nil
 }
 
 // sqlitePragmas are the settings in a dsn, but for those on which the promises of the store rest.

@@ -92,9 +92,7 @@ func oneBadOf64(t *testing.T, w *world) {
 	for i, err := range apply(t, s, records...) {
 		switch i {
 		case 40:
-			if f := wantClass(t, err, queue.ClassFatal); f.Code == "" || f.Message == "" {
-				t.Errorf("failure does not say what happened: %+v", f)
-			}
+			wantClass(t, err, queue.ClassFatal)
 		case 64:
 			wantRaced(t, err)
 		default:

@@ -160,17 +160,16 @@ func run(o order.Order, offset int64) record {
 	}}
 }
 
-// wantClass checks that an error is a failure of that class.
-func wantClass(t testing.TB, err error, class queue.Class) *queue.Failure {
+// wantClass checks that an error is a failure of that class, and says what happened.
+func wantClass(t testing.TB, err error, class queue.Class) {
 	t.Helper()
 	var f *queue.Failure
 	if !errors.As(err, &f) {
 		t.Fatalf("error is %v, want a failure of class %s", err, class)
 	}
-	if f.Class != class {
-		t.Fatalf("class of %v is %s, want %s", err, f.Class, class)
+	if f.Class != class || f.Code == "" || f.Message == "" {
+		t.Fatalf("failure is %+v, want class %s, a code and a message", f, class)
 	}
-	return f
 }
 
 func wantRaced(t testing.TB, err error) {

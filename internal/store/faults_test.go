@@ -1,0 +1,305 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// lock takes the right to write away from everybody else until the returned function is called.
+func lock(t testing.TB, path string) (unlock func()) {
+	t.Helper()
+	conn, err := raw(t, path).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	statement := func(q string) {
+		if _, err := conn.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	statement("BEGIN IMMEDIATE")
+	return func() { statement("COMMIT"); conn.Close() }
+}
+
+func TestALockedDatabaseIsAnOutage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s := open(t, options(path))
+	mustApply(t, s, "before")
+	unlock := lock(t, path)
+	began := time.Now()
+	_, err := applyOrders(t, s, sample("A"))
+	refused(t, err, queue.ClassOutage, "5")
+	if took := time.Since(began); took < 4*time.Second || took > 12*time.Second {
+		t.Errorf("it waited %v, want about 5 s", took)
+	}
+	mustFind(t, s, true, "before") // readers do not wait for the writer
+	unlock()
+	mustFind(t, s, false, "A")
+	mustApply(t, s, "A")
+}
+
+func TestALockThatIsGivenBackInTimeIsNoFailure(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s := open(t, options(path))
+	unlock := lock(t, path)
+	timer := time.AfterFunc(300*time.Millisecond, unlock)
+	defer timer.Stop()
+	mustApply(t, s, "A")
+}
+
+func TestTheDeadlineEndsTheWaitForALock(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s := open(t, options(path))
+	unlock := lock(t, path)
+	defer unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := s.Apply(ctx, "g", []queue.Lookup{{MsgID: "m"}}, nil)
+	refused(t, err, queue.ClassTimeout, "deadline")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v does not show its cause", err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it waited %v", took)
+	}
+}
+
+func TestAFullDiskIsAnOutage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	o := options("file:" + path + "?_pragma=max_page_count(120)")
+	s := open(t, o)
+	execute(t, path, "CREATE TABLE filler (x)", "INSERT INTO filler VALUES (zeroblob(390000))")
+	var err error
+	n := 0
+	for ; err == nil && n < 1000; n++ {
+		_, err = applyOrders(t, s, sample(fmt.Sprint("A-", n)))
+	}
+	refused(t, err, queue.ClassOutage, "13")
+	mustFind(t, s, false, fmt.Sprint("A-", n-1))
+	execute(t, path, "DELETE FROM filler")
+	mustApply(t, s, fmt.Sprint("A-", n-1), "after")
+	if rows, orders := count(t, path, "SELECT count(*) FROM orderctl_messages"), count(t, path, "SELECT count(*) FROM orders"); rows != n+1 || orders != n+1 {
+		t.Errorf("%d rows and %d orders, want %d", rows, orders, n+1)
+	}
+}
+
+func TestTablesThatWentMissingAreAnOutage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s := open(t, options(path))
+	mustApply(t, s, "before")
+	execute(t, path, "ALTER TABLE orders RENAME TO lost")
+	_, err := applyOrders(t, s, sample("A"), sample("B"))
+	refused(t, err, queue.ClassOutage, "1")
+	execute(t, path, "ALTER TABLE lost RENAME TO orders")
+	mustApply(t, s, "A", "B")
+}
+
+// What the operator's statements do wrong concerns the records that run them, each by itself.
+func TestTheOperatorsStatementsFail(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		tables []string
+		effect string
+		spoil  string
+		class  queue.Class
+		code   string
+	}{
+		{
+			name:   "a UNIQUE key of the shop's own is no lost compare",
+			tables: []string{"CREATE TABLE shop (x UNIQUE)", "INSERT INTO shop VALUES ('bad')"},
+			effect: "INSERT INTO shop VALUES (:order_id)", class: queue.ClassFatal, code: "19",
+		},
+		{
+			name:   "a statement that rolls everything back",
+			tables: []string{"CREATE TABLE shop (x UNIQUE)", "INSERT INTO shop VALUES ('bad')"},
+			effect: "INSERT OR ROLLBACK INTO shop VALUES (:order_id)", class: queue.ClassFatal, code: "19",
+		},
+		{
+			name: "a trigger that rolls everything back",
+			tables: []string{
+				"CREATE TABLE shop (x)",
+				"CREATE TRIGGER no BEFORE INSERT ON shop WHEN new.x = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'not this one'); END",
+			},
+			effect: "INSERT INTO shop VALUES (:order_id)", class: queue.ClassFatal, code: "19",
+		},
+		{
+			name: "a constraint that the commit checks",
+			tables: []string{
+				"CREATE TABLE good (x PRIMARY KEY)", "INSERT INTO good VALUES ('A'), ('B'), ('C'), ('D')",
+				"CREATE TABLE shop (x REFERENCES good (x) DEFERRABLE INITIALLY DEFERRED)",
+			},
+			effect: "INSERT INTO shop VALUES (:order_id)", class: queue.ClassFatal, code: "19",
+		},
+		{
+			name:   "an order that the statement cannot compute",
+			tables: []string{"CREATE TABLE shop (x)"},
+			effect: "INSERT INTO shop SELECT json('{') WHERE :order_id = 'bad'", class: queue.ClassOutage, code: "1",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "orders.db")
+			open(t, options(path))
+			execute(t, path, c.tables...)
+			o := options(path)
+			o.EffectFile = effectFile(t, c.effect)
+			s := open(t, o)
+			errs, err := applyOrders(t, s, sample("A"), sample("B"), sample("bad"), sample("C"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, err := range errs {
+				if i == 2 {
+					refused(t, err, c.class, c.code)
+				} else if err != nil {
+					t.Errorf("record %d: %v", i, err)
+				}
+			}
+			mustFind(t, s, true, "A", "B", "C")
+			mustFind(t, s, false, "bad")
+			mustApply(t, s, "D")
+		})
+	}
+}
+
+func TestATableOfTheShopGoesMissing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	open(t, options(path))
+	execute(t, path, "CREATE TABLE shop (x)")
+	o := options(path)
+	o.EffectFile = effectFile(t, "INSERT INTO shop VALUES (:order_id)")
+	s := open(t, o)
+	mustApply(t, s, "A")
+	execute(t, path, "ALTER TABLE shop RENAME TO lost")
+	errs, err := applyOrders(t, s, sample("B"), sample("C"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range errs {
+		refused(t, err, queue.ClassOutage, "1")
+		if !strings.Contains(err.Error(), "line 1") {
+			t.Errorf("%v does not name the statement", err)
+		}
+	}
+	execute(t, path, "ALTER TABLE lost RENAME TO shop")
+	mustApply(t, s, "B", "C")
+	if n := count(t, path, "SELECT count(*) FROM shop"); n != 3 {
+		t.Errorf("%d effects, want 3", n)
+	}
+}
+
+// An outage in the middle of one transaction for each record: what was committed before it stands.
+func TestAnOutageBehindARefusedCommit(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	open(t, options(path))
+	execute(t, path, "CREATE TABLE good (x PRIMARY KEY)", "CREATE TABLE shop (x REFERENCES good (x) DEFERRABLE INITIALLY DEFERRED)",
+		"INSERT INTO good VALUES ('A'), ('C')")
+	o := options(path)
+	o.EffectFile = effectFile(t, "INSERT INTO shop VALUES (:order_id)")
+	s := open(t, o)
+	calls := 0
+	ids := []string{"A", "bad", "C"}
+	look := make([]queue.Lookup, len(ids))
+	for i, id := range ids {
+		look[i] = queue.Lookup{MsgID: id, OrderID: id}
+	}
+	errs, err := s.Apply(t.Context(), "g", look, func(i int, _ queue.Seen) queue.Change {
+		if calls++; calls == 9 { // together, with savepoints, then apart: the last record
+			move(t, path, path+".old")
+		}
+		row := queue.Row{RowKey: queue.RowKey{MsgID: ids[i], Fingerprint: "f"}, State: queue.StateDone, Control: -1, OrderID: ids[i]}
+		return queue.Change{
+			Writes: []queue.Write{{Kind: queue.Insert, Row: row}},
+			Effect: &queue.Effect{Order: sample(ids[i]), MessageID: ids[i], Insert: true},
+		}
+	})
+	if err != nil || errs[0] != nil {
+		t.Fatalf("%v, %v", errs, err)
+	}
+	refused(t, errs[1], queue.ClassFatal, "19")
+	refused(t, errs[2], queue.ClassOutage, "gone")
+	move(t, path+".old", path)
+	mustFind(t, s, true, "A")
+}
+
+func TestReadersSeeOneMoment(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s := open(t, options(path))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	torn := make(chan error, 1)
+	go func() {
+		defer close(torn)
+		for i := 0; ctx.Err() == nil; i = (i + 1) % 50 {
+			v, err := s.Order(ctx, "g", fmt.Sprint("A-", i))
+			if err == nil && v.Found != (len(v.Rows) == 1) {
+				torn <- fmt.Errorf("order %+v", v)
+				return
+			}
+		}
+	}()
+	for i := range 50 {
+		mustApply(t, s, fmt.Sprint("A-", i))
+	}
+	cancel()
+	if err := <-torn; err != nil {
+		t.Error(err)
+	}
+}
+
+// A process is killed at any moment, again and again: an order, its row and the shop's line are there together or not.
+func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	open(t, options(path))
+	execute(t, path, "CREATE TABLE journal (message_id, user_id)")
+	effect := effectFile(t, "INSERT INTO journal (message_id, user_id) VALUES (:message_id, :user_id)")
+	for round := range 6 {
+		cmd := child(t, path, effect)
+		waitFor(t, func() bool { return count(t, path, "SELECT count(*) FROM orders") >= round*30+7 })
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		orders, rows := count(t, path, "SELECT count(*) FROM orders"), count(t, path, "SELECT count(*) FROM orderctl_messages WHERE state = 'done'")
+		lines, ids := count(t, path, "SELECT count(*) FROM journal"), count(t, path, "SELECT count(DISTINCT message_id) FROM journal")
+		if orders != rows || rows != lines || lines != ids {
+			t.Fatalf("round %d: %d orders, %d rows, %d effects of %d messages", round, orders, rows, lines, ids)
+		}
+	}
+	var sound string
+	if err := raw(t, path).QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&sound); err != nil || sound != "ok" {
+		t.Errorf("integrity: %s, %v", sound, err)
+	}
+}
+
+func waitFor(t testing.TB, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it did not come")
+		}
+	}
+}
