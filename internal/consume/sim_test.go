@@ -90,7 +90,9 @@ func newSim(seed uint64, bug string) *sim {
 	return s
 }
 
-func (s *sim) bad(format string, args ...any) { s.broken = append(s.broken, fmt.Sprintf(format, args...)) }
+func (s *sim) bad(format string, args ...any) {
+	s.broken = append(s.broken, fmt.Sprintf(format, args...))
+}
 
 func (s *sim) assign(topic string, p *simProc) {
 	c := &simClaim{topic: topic, proc: p, next: s.commit[topic], tracker: newTracker(s.commit[topic])}
