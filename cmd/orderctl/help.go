@@ -74,14 +74,10 @@ func helpText(cmd *cobra.Command) string {
 }
 
 func usageLine(cmd *cobra.Command) string {
-	line := cmd.UseLine()
 	if cmd.HasSubCommands() {
-		line += " COMMAND"
+		return cmd.UseLine() + " COMMAND"
 	}
-	if cmd.HasAvailableLocalFlags() && cmd.HasParent() {
-		line += " [flags]"
-	}
-	return line
+	return cmd.UseLine() + " [flags]"
 }
 
 func helpCommands(b *strings.Builder, cmd *cobra.Command) {
