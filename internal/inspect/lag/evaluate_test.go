@@ -266,6 +266,13 @@ func TestWhyAGroupIsUnknown(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a group without a row is not empty", func(t *testing.T) {
+		t.Parallel()
+		g := one(t, lag.GroupObs{Type: "share", State: "Stable", Problem: lag.Unsupported}, lag.Policy{}, nil)
+		if g.Unread.Known || g.Stale.Known || g.Lost.Known || g.Ahead.Known || g.Drain.Known || !g.LowerBound || g.Status != lag.SevUnknown {
+			t.Errorf("group %+v", g)
+		}
+	})
 	t.Run("members that cannot be told leave the numbers alone", func(t *testing.T) {
 		t.Parallel()
 		obs := group("", nil, map[lag.TopicPartition]int64{tp("orders", 0): 90})

@@ -32,6 +32,10 @@ func (v *view) group() Group {
 		}
 	}
 	g.total(v.policy)
+	if !v.obs.Commits.Known && g.Total == 0 { // nothing is known of it, not even what it reads
+		g.LowerBound, g.Flow = true, Flow{}
+		g.Unread, g.Stale, g.Lost, g.Ahead = Maybe[int64]{}, Maybe[int64]{}, Maybe[int64]{}, Maybe[int64]{}
+	}
 	g.sections(v, dead)
 	v.judge(&g)
 	slices.SortStableFunc(g.Partitions, bySeverity)
