@@ -1,0 +1,37 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Retain applies retention as of a time.
+func (b *Broker) Retain(ctx context.Context, now time.Time) { b.retain(ctx, now) }
+
+// CheckDisk looks at the free space once.
+func (b *Broker) CheckDisk(ctx context.Context) { b.disk.check(ctx) }
+
+// Watch is the watch over silent members.
+type Watch struct{ inner *watch }
+
+// NewWatch returns a watch with its own clock.
+func NewWatch(now func() time.Time) Watch { return Watch{newWatch(now)} }
+
+// Note lets the watch see a request.
+func (w Watch) Note(req kmsg.Request) { w.inner.note(req) }
+
+// Silent returns the ids of the silent members.
+func (w Watch) Silent(group string, info *kfake.GroupInfo) []string {
+	var ids []string
+	for _, k := range w.inner.silent(group, info) {
+		ids = append(ids, k.id)
+	}
+	return ids
+}
+
+// Logger returns the log that the broker writes to.
+func (b *Broker) Logger() *slog.Logger { return b.opts.Log }
