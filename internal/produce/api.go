@@ -128,8 +128,8 @@ func (a *apiTarget) send(ctx context.Context, own chan *shot) {
 			s.handed = time.Now()
 			out := a.post(ctx, s)
 			a.tally.settle(ctx, s, out)
-			if out.kind == notSent && a.o.Rate.max {
-				pause(ctx, 100*time.Millisecond) // without a rate nothing else keeps a dead server from being hammered
+			if out.kind == notSent {
+				a.o.spare(ctx)
 			}
 		}
 	}

@@ -11,6 +11,9 @@ import (
 // busyPause is how long a record waits when the publisher was full although it had just had room.
 const busyPause = time.Millisecond
 
+// awayPause is how long a run without a rate waits after a record that was not sent.
+const awayPause = 10 * time.Millisecond
+
 // topicTarget hands records to a publisher.
 type topicTarget struct {
 	k     *Kafka
@@ -41,6 +44,7 @@ func (k *topicTarget) fire(ctx context.Context, s *shot) {
 		}
 		if !busy(err) || !pause(ctx, busyPause) {
 			k.tally.settle(late, s, published(err))
+			k.o.spare(ctx)
 			return
 		}
 	}
@@ -79,6 +83,14 @@ func published(err error) outcome {
 		out.code = p.Reason
 	}
 	return out
+}
+
+// spare waits a little after a record that was not sent where no rate was asked: nothing else keeps a target that is away
+// from being hammered.
+func (o Options) spare(ctx context.Context) {
+	if o.Rate.max || o.Rate.IsZero() {
+		pause(ctx, awayPause)
+	}
 }
 
 // pause waits; false: ctx was done first.

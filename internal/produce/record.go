@@ -47,16 +47,18 @@ type source interface {
 
 // message makes the record of an order as serve makes it; only ce_source and client tell them apart.
 func (r *record) message(k *Kafka, loadTest, requestID string, now time.Time) queue.Message {
-	h := make([]queue.Header, 0, 11)
+	h, slab := make([]queue.Header, 0, 11), make([]byte, 0, 320) // one piece of memory for all values
 	add := func(name, value string) {
 		if value != "" {
-			h = append(h, queue.Header{Name: name, Value: []byte(value)})
+			from := len(slab)
+			slab = append(slab, value...)
+			h = append(h, queue.Header{Name: name, Value: slab[from:len(slab):len(slab)]})
 		}
 	}
 	add(queue.HeaderSpecVersion, "1.0")
 	if r.order.OrderID != "" && r.order.Status != "" {
 		add(queue.HeaderID, r.order.MessageID())
-		add(queue.HeaderType, "internal.commerce.order."+strings.ToLower(string(r.order.Status))+".v1")
+		add(queue.HeaderType, eventType(r.order.Status))
 	}
 	add(queue.HeaderSource, eventSource)
 	add(queue.HeaderTime, now.UTC().Format(timeForm))
@@ -72,6 +74,13 @@ func (r *record) message(k *Kafka, loadTest, requestID string, now time.Time) qu
 	return queue.Message{
 		Topic: k.Topic, Partition: k.Partition(key, k.Partitions), Key: key, Value: r.value, Headers: h, Time: now,
 	}
+}
+
+func eventType(s order.Status) string {
+	if s == order.Created {
+		return "internal.commerce.order.created.v1"
+	}
+	return "internal.commerce.order." + strings.ToLower(string(s)) + ".v1"
 }
 
 // traceparent starts a trace of its own for each record. It is not sampled: a load test would fill the trace store.
