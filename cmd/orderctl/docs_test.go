@@ -1,0 +1,118 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"commerce.internal/orderctl/internal/config"
+)
+
+var update = flag.Bool("update", false, "write docs/cli anew")
+
+const docsDir = "../../docs/cli"
+
+// TestDocsAreWhatTheProgramSays compares docs/cli with the commands, their flags, and the tables of exit codes,
+// variables and keys. After a change: go test ./cmd/orderctl -run TestDocs -update
+func TestDocsAreWhatTheProgramSays(t *testing.T) {
+	t.Parallel()
+	want := documents(t)
+	if *update {
+		writeDocs(t, want)
+	}
+	for name, text := range want {
+		got, err := os.ReadFile(filepath.Join(docsDir, name))
+		if err != nil {
+			t.Errorf("%s is missing: run the test with -update", name)
+		} else if string(got) != text {
+			t.Errorf("%s is not what the program says: run the test with -update", name)
+		}
+	}
+	entries, err := os.ReadDir(docsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if _, ok := want[e.Name()]; !ok {
+			t.Errorf("%s describes nothing that is there", e.Name())
+		}
+	}
+}
+
+func writeDocs(t *testing.T, docs map[string]string) {
+	t.Helper()
+	if err := os.RemoveAll(docsDir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(docsDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range docs {
+		if err := os.WriteFile(filepath.Join(docsDir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// documents returns the text of each file.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	docs := map[string]string{
+		"exit-codes.md": exitDoc(), "environment.md": environmentDoc(), "keys.md": keysDoc(),
+	}
+	var index strings.Builder
+	index.WriteString("# orderctl\n\n| command | what it does |\n|---|---|\n")
+	everyCommand(t, func(_ *testing.T, c *cobra.Command) {
+		if c.Annotations[annotationTopic] != "" {
+			return
+		}
+		c.InitDefaultHelpFlag()
+		name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".md"
+		docs[name] = "# " + c.CommandPath() + "\n\n```\n" + helpText(c) + "```\n"
+		fmt.Fprintf(&index, "| [%s](%s) | %s |\n", c.CommandPath(), name, c.Short)
+	})
+	index.WriteString("\nTables: [exit codes](exit-codes.md), [environment](environment.md), [keys of the configuration](keys.md).\n")
+	docs["README.md"] = index.String()
+	return docs
+}
+
+func exitDoc() string {
+	var b strings.Builder
+	b.WriteString("# Exit codes\n\n| code | meaning |\n|---|---|\n")
+	for _, m := range exitMeanings() {
+		fmt.Fprintf(&b, "| %d | %s |\n", m.code, m.text)
+	}
+	return b.String()
+}
+
+func environmentDoc() string {
+	var b strings.Builder
+	b.WriteString("# Environment\n\nA variable beats the file and the context, a flag beats the variable. An empty one is unset.\n\n| variable | key |\n|---|---|\n")
+	for _, k := range config.Keys() {
+		if k.Env != "" {
+			fmt.Fprintf(&b, "| `%s` | `%s` |\n", k.Env, k.Name)
+		}
+	}
+	return b.String()
+}
+
+func keysDoc() string {
+	var b strings.Builder
+	b.WriteString("# Keys of the configuration\n\n| key | default | what it is for |\n|---|---|---|\n")
+	for _, k := range config.Keys() {
+		if k.Secret {
+			continue
+		}
+		doc := strings.ReplaceAll(k.Doc, "|", `\|`)
+		if k.Reload {
+			doc += "; changes while running"
+		}
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", k.Name, orEmpty(k.Default), doc)
+	}
+	return b.String()
+}
