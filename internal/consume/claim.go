@@ -100,12 +100,18 @@ func (c *claim) finish(it *item) {
 func (c *claim) begin(it *item) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if closed(c.closing) {
+	if closed(c.closing) || c.stolen() {
 		return false
 	}
 	c.active++
 	it.inFlight = true
 	return true
+}
+
+// stolen reports whether the session that gave the claim is over, where the claim can tell: its channel closes later.
+func (c *claim) stolen() bool {
+	g, tells := c.Claim.(interface{ Gone() bool })
+	return tells && g.Gone()
 }
 
 // end takes it out of flight again.

@@ -53,17 +53,25 @@ func TestTheIdentityOfAMessage(t *testing.T) {
 		{"an id with NUL, which databases refuse", "orders", hs(queue.HeaderID, "a\x00"), "sha256:ffe9aaeaa2a2d5048174df0b80599ef0197ec024c4b051bc9860cff58ef7f9f3", o.Fingerprint(), 5, 0, ""},
 		{"a fingerprint on a copy is kept", tier1, with(queue.HeaderFingerprint, print64), "orders/2@7", print64, 7, 0, ""},
 		{"one that is none is computed", tier1, with(queue.HeaderFingerprint, "AB"), "orders/2@7", o.Fingerprint(), 7, 0, ""},
-		{"in the source nothing of ours is believed", "orders",
-			with(queue.HeaderFingerprint, print64, queue.HeaderMsgID, "m", queue.HeaderHop, "3"), "orders/2@5", o.Fingerprint(), 5, 0, ""},
+		{
+			"in the source nothing of ours is believed", "orders",
+			with(queue.HeaderFingerprint, print64, queue.HeaderMsgID, "m", queue.HeaderHop, "3"), "orders/2@5", o.Fingerprint(), 5, 0, "",
+		},
 		{"a replay id alone neither", "orders", with(queue.HeaderFingerprint, print64, queue.HeaderReplayID, "r"), "orders/2@5", o.Fingerprint(), 5, 0, ""},
 		{"nor without the fingerprint", "orders", with(queue.HeaderHop, "3", queue.HeaderReplayID, "r"), "orders/2@5", o.Fingerprint(), 5, 0, ""},
-		{"a replay to the origin is, but not where it says it lay", "orders",
-			with(queue.HeaderFingerprint, print64, queue.HeaderHop, "3", queue.HeaderReplayID, "r", queue.HeaderMsgID, "m"), "m", print64, 5, 3, "r"},
+		{
+			"a replay to the origin is, but not where it says it lay", "orders",
+			with(queue.HeaderFingerprint, print64, queue.HeaderHop, "3", queue.HeaderReplayID, "r", queue.HeaderMsgID, "m"), "m", print64, 5, 3, "r",
+		},
 		{"a copy without origin", tier1, hs(queue.HeaderID, "x"), "x", o.Fingerprint(), -1, 0, ""},
-		{"a copy with an origin elsewhere", tier1, hs(queue.HeaderID, "x", queue.HeaderOriginTopic, "__consumer_offsets", queue.HeaderOriginPartition, "2", queue.HeaderOriginOffset, "7"),
-			"x", o.Fingerprint(), -1, 0, ""},
-		{"a copy of another partition", tier1, hs(queue.HeaderID, "x", queue.HeaderOriginTopic, "orders", queue.HeaderOriginPartition, "3", queue.HeaderOriginOffset, "7"),
-			"x", o.Fingerprint(), -1, 0, ""},
+		{
+			"a copy with an origin elsewhere", tier1, hs(queue.HeaderID, "x", queue.HeaderOriginTopic, "__consumer_offsets", queue.HeaderOriginPartition, "2", queue.HeaderOriginOffset, "7"),
+			"x", o.Fingerprint(), -1, 0, "",
+		},
+		{
+			"a copy of another partition", tier1, hs(queue.HeaderID, "x", queue.HeaderOriginTopic, "orders", queue.HeaderOriginPartition, "3", queue.HeaderOriginOffset, "7"),
+			"x", o.Fingerprint(), -1, 0, "",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

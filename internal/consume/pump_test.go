@@ -256,12 +256,12 @@ func TestARevokeIsShort(t *testing.T) {
 		m := consume.OrderMessage("orders", consume.SampleOrder("A", order.Created))
 		w.log.Append(m)
 		lost, lose := context.WithCancel(t.Context())
-		var left time.Duration
+		var left atomic.Int64
 		w.o.Source = func(ctx context.Context, handle func(consume.Claim)) error {
 			done := make(chan struct{})
 			go func() {
 				w.log.Own(lost, "orders", 0, handle)
-				left = time.Duration(time.Now().UnixNano())
+				left.Store(time.Now().UnixNano())
 				close(done)
 			}()
 			w.log.Own(ctx, "orders", 1, handle)
@@ -278,7 +278,7 @@ func TestARevokeIsShort(t *testing.T) {
 		<-time.After(time.Second)
 		wantApplied(t, w, "B:CREATED")
 		<-time.After(10 * time.Second)
-		if took := left - time.Duration(began.UnixNano()); took != 7500*time.Millisecond {
+		if took := time.Duration(left.Load() - began.UnixNano()); took != 7500*time.Millisecond {
 			t.Errorf("the partition was left after %v", took)
 		}
 		close(hang)

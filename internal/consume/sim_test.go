@@ -59,14 +59,13 @@ type simProc struct {
 }
 
 type simTask struct {
-	claim    *simClaim
-	rec      queue.Record
-	msg      *message
-	step     int // 0 read, 1 decide and write, 2 produce, 3 position, 4 done
-	seen     queue.Seen
-	v        verdict
-	at       queue.Position
-	produced int
+	claim *simClaim
+	rec   queue.Record
+	msg   *message
+	step  int // 0 read, 1 decide and write, 2 produce, 3 position, 4 done
+	seen  queue.Seen
+	v     verdict
+	at    queue.Position
 }
 
 func newSim(seed uint64, bug string) *sim {
