@@ -379,6 +379,48 @@ func TestWindowTellsProgress(t *testing.T) {
 	}
 }
 
+// A tier whose due retries nobody takes: how bad it is depends on how long they have been due.
+func TestOverdueForHowLong(t *testing.T) {
+	t.Parallel()
+	const topic = "orders.g.retry.1m"
+	owned := []lag.MemberObs{member("m1", []string{topic}, tp(topic, 0))}
+	window := func(n int, commit func(i int) int64) []lag.Snapshot {
+		var w []lag.Snapshot
+		for i := range n {
+			at := now().Add(time.Duration(10*i) * time.Second)
+			p := part(0, 100)
+			p.EndAt, p.Mark = at, lag.Know(lag.OffsetAt{Offset: int64(10 + i)}) // one more is due every ten seconds
+			obs := group("Stable", owned, nil)
+			obs.Commits = lag.Know(map[lag.TopicPartition]lag.CommitObs{tp(topic, 0): {Offset: commit(i), At: at}})
+			s := snapshot(obs, map[lag.TopicPartition]lag.PartitionObs{tp(topic, 0): p})
+			s.AsOf = at
+			w = append(w, s)
+		}
+		return w
+	}
+	behind := func(n int64) func(int) int64 { return func(i int) int64 { return int64(10+i) - n } }
+	for name, tt := range map[string]struct {
+		window  []lag.Snapshot
+		reasons []lag.Status
+		verdict lag.Severity
+	}{
+		"one snapshot does not tell":           {window(1, behind(5)), []lag.Status{lag.Overdue}, lag.SevOK},
+		"taken within twenty seconds":          {window(9, behind(2)), []lag.Status{lag.Overdue}, lag.SevOK},
+		"taken after forty seconds":            {window(9, behind(5)), []lag.Status{lag.Overdue}, lag.SevWarning},
+		"taken later than the SLO":             {window(40, behind(35)), []lag.Status{lag.Overdue}, lag.SevCritical},
+		"nothing is due":                       {window(9, behind(0)), []lag.Status{lag.Parked}, lag.SevOK},
+		"not taken at all, though it is owned": {window(9, func(int) int64 { return 9 }), []lag.Status{lag.Stalled, lag.Overdue}, lag.SevCritical},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := find(t, lag.Evaluate(tt.window, lag.Policy{}), "g")
+			if r := row(t, g, topic, 0); !slices.Equal(r.Reasons, tt.reasons) || g.Status != tt.verdict || r.Severity != tt.verdict {
+				t.Errorf("%v, %v; want %v, %v", r.Reasons, g.Status, tt.reasons, tt.verdict)
+			}
+		})
+	}
+}
+
 func TestLongRebalance(t *testing.T) {
 	t.Parallel()
 	w := over(nil, func(int) int64 { return 50 }, func(int) int64 { return 50 }, 32)

@@ -102,3 +102,13 @@ func (v *view) standstill(tp TopicPartition, role queue.Role) time.Duration {
 	}
 	return v.now.AsOf.Sub(since)
 }
+
+// dueFor is for how long the next record of a tier has been due, at least: it lay before the mark of an older snapshot.
+func (v *view) dueFor(tp TopicPartition, from Maybe[int64]) time.Duration {
+	for _, s := range v.window {
+		if mark := gather(s.partition(tp), Maybe[int64]{}, s.Isolation, false).mark; from.Known && mark.Known && mark.V > from.V {
+			return v.now.AsOf.Sub(s.AsOf)
+		}
+	}
+	return 0
+}

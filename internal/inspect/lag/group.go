@@ -132,15 +132,15 @@ func (g *Group) sections(v *view, dead map[string][]TopicPartition) {
 func (v *view) judge(g *Group) {
 	g.Reasons = []Status{}
 	g.Complete = v.obs.Problem == "" && v.obs.Members.Known
-	note := func(s Status, role queue.Role) {
-		g.Status = max(g.Status, severityOf(s, role))
+	note := func(s Status, sev Severity) {
+		g.Status = max(g.Status, sev)
 		if !slices.Contains(g.Reasons, s) {
 			g.Reasons = append(g.Reasons, s)
 		}
 	}
 	for _, r := range g.Partitions {
 		for _, s := range r.Reasons {
-			note(s, r.Role)
+			note(s, r.severity(s, v.now.SLO))
 		}
 		g.Complete = g.Complete && (r.Unread.Known || r.Status == Gone || r.Status == Unsubscribed) && r.complete(v.now.SLO)
 	}
@@ -150,20 +150,20 @@ func (v *view) judge(g *Group) {
 	switch v.obs.Problem {
 	case "":
 		if !v.obs.Members.Known {
-			note(Unknown, queue.RoleSource)
+			note(Unknown, SevUnknown)
 		}
 	case NoAccess:
-		note(Refused, queue.RoleSource)
+		note(Refused, SevUnknown)
 	case Unsupported:
-		note(NotSupported, queue.RoleSource)
+		note(NotSupported, SevUnknown)
 	default:
-		note(Unknown, queue.RoleSource)
+		note(Unknown, SevUnknown)
 	}
 	if v.obs.deserted() && v.name == v.policy.Configured && !slices.Contains(g.Reasons, NoMembers) {
 		g.Reasons, g.Status = append(g.Reasons, NoMembers), max(g.Status, SevWarning)
 	}
 	if v.rebalancing() > longRebalance {
-		note(Rebalancing, queue.RoleSource)
+		note(Rebalancing, SevWarning)
 	}
 	slices.SortStableFunc(g.Reasons, func(a, b Status) int { return cmp.Compare(rank(a), rank(b)) })
 }

@@ -101,6 +101,8 @@ type Row struct {
 	// Overdue and Parked split the unread of a tier: due, and not yet due.
 	Overdue Maybe[int64] `json:"-"`
 	Parked  Maybe[int64] `json:"-"`
+
+	dueFor time.Duration // the oldest overdue record has been due for at least so long; the window tells
 }
 
 // The values of Row.Commit.

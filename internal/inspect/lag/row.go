@@ -3,6 +3,7 @@ package lag
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -35,7 +36,8 @@ func (v *view) row(tp TopicPartition) Row {
 	r.Problem = word(string(problem))
 	r.Flow = v.flow(tp, role, o)
 	r.Reasons = v.reasons(r, o, problem)
-	r.Status, r.Severity = verdict(r.Reasons, role)
+	r.dueFor = v.dueFor(tp, o.from)
+	r.Status, r.Severity = r.verdict(v.now.SLO)
 	r.Counted = role == queue.RoleSource && problem != NoTopic && r.Status != Unsubscribed
 	return r
 }
@@ -60,15 +62,15 @@ func word(s string) Maybe[string] { return Maybe[string]{V: s, Known: s != ""} }
 func positive(n int) Maybe[int] { return Maybe[int]{V: n, Known: n > 0} }
 
 // verdict returns the status that is shown, and how bad the worst reason is.
-func verdict(reasons []Status, role queue.Role) (Status, Severity) {
-	if len(reasons) == 0 {
+func (r Row) verdict(slo time.Duration) (Status, Severity) {
+	if len(r.Reasons) == 0 {
 		return OK, SevOK
 	}
 	worst := SevOK
-	for _, s := range reasons {
-		worst = max(worst, severityOf(s, role))
+	for _, s := range r.Reasons {
+		worst = max(worst, r.severity(s, slo))
 	}
-	return reasons[0], worst
+	return r.Reasons[0], worst
 }
 
 // reasons lists all that holds, in the order of the statuses. What is merely information is only said where nothing

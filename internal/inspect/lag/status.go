@@ -1,6 +1,10 @@
 package lag
 
-import "commerce.internal/orderctl/internal/queue"
+import (
+	"time"
+
+	"commerce.internal/orderctl/internal/queue"
+)
 
 // Status says what is noteworthy about a partition or a group.
 type Status string
@@ -59,6 +63,22 @@ func (s Severity) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// late is how long something may be due before it is worth a warning.
+const late = 30 * time.Second
+
+// severity returns how bad a status of a row is.
+func (r Row) severity(s Status, slo time.Duration) Severity {
+	if s == Overdue {
+		switch {
+		case slo > 0 && r.dueFor > slo:
+			return SevCritical
+		case r.dueFor > late:
+			return SevWarning
+		}
+	}
+	return severityOf(s, r.Role)
+}
 
 // severityOf returns how bad a status is in a topic of that role.
 func severityOf(s Status, role queue.Role) Severity {
