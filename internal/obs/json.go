@@ -17,21 +17,25 @@ func (h *jsonHandler) Enabled(ctx context.Context, l slog.Level) bool { return h
 
 // Handle implements slog.Handler.
 func (h *jsonHandler) Handle(ctx context.Context, r slog.Record) error {
-	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
-	out.AddAttrs(slog.Int64(KeyTimestamp, r.Time.UnixMilli()))
+	var room [24]slog.Attr // one copy into the new record, however many attributes there are
+	attrs := append(room[:0], slog.Int64(KeyTimestamp, r.Time.UnixMilli()))
 	traced := false
 	r.Attrs(func(a slog.Attr) bool {
 		traced = traced || a.Key == KeyTraceID
 		if h.prefix != "" || a.Value.Kind() == slog.KindGroup {
-			out.AddAttrs(flatten(nil, h.prefix, a)...)
+			attrs = flatten(attrs, h.prefix, a)
 		} else {
-			out.AddAttrs(a)
+			attrs = append(attrs, a)
 		}
 		return true
 	})
-	if id := TraceID(ctx); id != "" && !traced {
-		out.AddAttrs(slog.String(KeyTraceID, id))
+	if !traced {
+		if id := TraceID(ctx); id != "" {
+			attrs = append(attrs, slog.String(KeyTraceID, id))
+		}
 	}
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	out.AddAttrs(attrs...)
 	return h.inner.Handle(ctx, out)
 }
 

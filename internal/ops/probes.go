@@ -16,7 +16,8 @@ type named struct {
 	obs.Health
 }
 
-// ask asks the checks that take part in a probe, or all, but for those left out. The status is the worst of them.
+// ask asks the checks that take part in a probe, or all where it is 0, but for those left out. The status is the worst of
+// them.
 func (p *Ops) ask(probe obs.Probe, exclude []string) (obs.Status, []named) {
 	p.mu.Lock()
 	checks := slices.Clone(p.checks)
@@ -24,14 +25,10 @@ func (p *Ops) ask(probe obs.Probe, exclude []string) (obs.Status, []named) {
 	status := obs.Pass
 	said := make([]named, 0, len(checks))
 	for _, c := range checks {
-		if slices.Contains(exclude, c.Name) {
+		if probe != 0 && c.Probes&probe == 0 || slices.Contains(exclude, c.Name) {
 			continue
 		}
 		h := p.remember(c.Name, c.Report())
-		gates := c.Probes&probe != 0
-		if probe != 0 && !gates && h.Status == obs.Fail {
-			h.Status = obs.Warn // bad, but no reason to answer this probe with no
-		}
 		status = worse(status, h.Status)
 		said = append(said, named{c.Name, h})
 	}

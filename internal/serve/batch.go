@@ -71,12 +71,12 @@ func (s *Server) cutBatch(in form, body []byte) ([][]byte, *problem) {
 func (k *call) judge(raws [][]byte, in form, now time.Time) ([]parcel, *problem) {
 	parcels := make([]parcel, len(raws))
 	first := make(map[string]int, len(raws))
-	one := form{content: queue.ContentJSON}
+	one := form{content: queue.ContentJSON, key: in.key}
 	var bad []order.Violation
 	for i, raw := range raws {
 		o, err := order.ParseJSON(raw, k.s.o.Unknown)
 		if err == nil {
-			parcels[i], err = k.s.fill(o, func() string { return orderID(k.client, in.key, i) }, one, raw, now)
+			parcels[i], err = k.fill(o, one, raw, i, now)
 		}
 		var invalid *order.Invalid
 		switch {
@@ -119,7 +119,7 @@ func placed(vs []order.Violation, index int) []order.Violation {
 func (k *call) answerBatch(parcels []parcel, outcomes []outcome) *problem {
 	worst := accepted
 	for i, out := range outcomes {
-		line := k.s.lineOf(k.audit(), parcels[i])
+		line := k.s.lineOf(k.audit(), &parcels[i])
 		line.bytes, line.offset = parcels[i].bytes, out.offset
 		if out.kind == accepted {
 			k.accept(line)

@@ -72,8 +72,11 @@ func TestAnOrderStaysInItsAllocationBudget(t *testing.T) { //nolint:paralleltest
 	for i := range 100 {
 		body.WriteString(goodOrder("A-"+strings.Repeat("x", i%40)+string(rune('a'+i/40))) + "\n")
 	}
-	n := testing.AllocsPerRun(50, one(t, "/orders/batch", ndjson, body.String())) / 100
-	t.Logf("%.1f allocations an order of a batch", n)
+	if n := testing.AllocsPerRun(50, one(t, "/orders/batch", ndjson, body.String())) / 100; n > 20 {
+		t.Errorf("%.1f allocations an order of a batch, at most 20", n)
+	} else {
+		t.Logf("%.1f allocations an order of a batch", n)
+	}
 }
 
 func BenchmarkPostOrder(b *testing.B) {

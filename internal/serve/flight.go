@@ -23,8 +23,11 @@ type flight struct {
 	lease     lease
 	partition int32
 	began     time.Time
-	ticket    func(error)   // of the breaker
-	land      func(outcome) // tells the handler that waits
+	ticket    func(error) // of the breaker
+
+	result chan outcome // of a single order: has room for one
+	batch  *batch       // of an order in a batch
+	index  int
 
 	state atomic.Int32
 	ended atomic.Bool
@@ -86,6 +89,15 @@ func (f *flight) done(ack queue.Ack, err error) {
 		return
 	}
 	f.late(out)
+}
+
+// land tells the handler that waits. It does not block.
+func (f *flight) land(out outcome) {
+	if f.batch != nil {
+		f.batch.landed(f.index, f.partition, out)
+		return
+	}
+	f.result <- out
 }
 
 func (f *flight) free() {

@@ -64,25 +64,25 @@ func (k *call) publish(o order.Order, in form, body []byte, room *lease) *proble
 	line := k.audit()
 	line.bytes = len(body)
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	parcel, err := k.s.fill(o, func() string { return orderID(k.client, in.key, -1) }, in, body, now)
+	p, err := k.fill(o, in, body, -1, now)
 	if err != nil {
 		return k.refuse(line, notAnOrder(err, in))
 	}
-	line = k.s.lineOf(line, parcel)
-	out := k.sendAndWait(parcel, k.message(parcel, now, in.loadTest), line, room)
+	line = k.s.lineOf(line, &p)
+	out := k.sendAndWait(&p, k.message(&p, now, in.loadTest, make([]queue.Header, 0, headerCount)), line, room)
 	if out.kind != accepted {
 		return k.refuse(line, out.problem())
 	}
 	line.offset = out.offset
 	k.accept(line)
-	k.accepted(parcel, out.offset, now)
+	k.accepted(&p, out.offset, now)
 	return nil
 }
 
 // sendAndWait waits for the outcome, but not longer than the publish timeout. That the client has gone changes nothing.
-func (k *call) sendAndWait(p parcel, m queue.Message, line auditLine, room *lease) outcome {
+func (k *call) sendAndWait(p *parcel, m queue.Message, line auditLine, room *lease) outcome {
 	result := make(chan outcome, 1)
-	f := &flight{s: k.s, line: line, partition: p.partition, lease: room.split(room.bytes), land: func(o outcome) { result <- o }}
+	f := &flight{s: k.s, line: line, partition: p.partition, lease: room.split(room.bytes), result: result}
 	k.enqueued = true
 	out, sent := k.s.send(f, m)
 	if !sent {
@@ -102,7 +102,7 @@ func (k *call) sendAndWait(p parcel, m queue.Message, line auditLine, room *leas
 	return <-result
 }
 
-func (s *Server) lineOf(line auditLine, p parcel) auditLine {
+func (s *Server) lineOf(line auditLine, p *parcel) auditLine {
 	line.orderID, line.messageID, line.topic, line.partition = p.order.OrderID, p.messageID, s.o.Topic, p.partition
 	return line
 }
@@ -145,7 +145,7 @@ func (o outcome) problem() *problem {
 }
 
 // accepted answers 202.
-func (k *call) accepted(p parcel, offset int64, now time.Time) {
+func (k *call) accepted(p *parcel, offset int64, now time.Time) {
 	h := k.w.Header()
 	h[hdrContentType] = k.s.statics.json
 	if k.s.o.Orders != nil {

@@ -17,6 +17,7 @@ const timeForm = "2006-01-02T15:04:05.000Z"
 // parcel is an order that is ready to be sent.
 type parcel struct {
 	order     order.Order
+	key       []byte
 	value     []byte // never empty: an empty value would be a tombstone
 	content   string
 	bytes     int // as received
@@ -25,10 +26,11 @@ type parcel struct {
 }
 
 // fill completes an order, judges it and makes its record value: the bytes as received, unless something was filled in.
-func (s *Server) fill(o order.Order, id func() string, in form, body []byte, now time.Time) (parcel, error) {
-	d := order.Defaults{Currency: s.o.Currency, Now: now}
+// index is the place in a batch, below 0 outside.
+func (k *call) fill(o order.Order, in form, body []byte, index int, now time.Time) (parcel, error) {
+	d := order.Defaults{Currency: k.s.o.Currency, Now: now}
 	if o.OrderID == "" {
-		d.OrderID = id()
+		d.OrderID = orderID(k.client, in.key, index)
 	}
 	p := parcel{value: body, content: in.content, bytes: len(body)}
 	filled := o.Fill(d)
@@ -38,14 +40,14 @@ func (s *Server) fill(o order.Order, id func() string, in form, body []byte, now
 	if filled {
 		p.value, p.content = o.AppendJSON(make([]byte, 0, len(body)+128)), queue.ContentJSON
 	}
-	p.order, p.messageID = o, o.MessageID()
-	p.partition = s.o.Partition([]byte(o.OrderID), s.o.Partitions)
+	p.order, p.key, p.messageID = o, []byte(o.OrderID), o.MessageID()
+	p.partition = k.s.o.Partition(p.key, k.s.o.Partitions)
 	return p, nil
 }
 
-// message makes the record of an order (DESIGN.md section 5).
-func (k *call) message(p parcel, now time.Time, loadTest string) queue.Message {
-	h := newHeaders(len(p.messageID) + len(k.id) + len(k.traceparent) + len(loadTest))
+// message makes the record of an order (DESIGN.md section 5). list is room for its headers.
+func (k *call) message(p *parcel, now time.Time, loadTest string, list []queue.Header) queue.Message {
+	h := headers{list: list, slab: make([]byte, 0, headerRoom+len(p.messageID)+len(k.id)+len(k.traceparent)+len(loadTest))}
 	h.add(queue.HeaderSpecVersion, "1.0")
 	h.add(queue.HeaderID, p.messageID)
 	h.add(queue.HeaderType, eventType(p.order.Status))
@@ -60,7 +62,7 @@ func (k *call) message(p parcel, now time.Time, loadTest string) queue.Message {
 		h.add(queue.HeaderLoadTest, loadTest)
 	}
 	return queue.Message{
-		Topic: k.s.o.Topic, Partition: p.partition, Key: []byte(p.order.OrderID), Value: p.value, Headers: h.list, Time: now,
+		Topic: k.s.o.Topic, Partition: p.partition, Key: p.key, Value: p.value, Headers: h.list, Time: now,
 		Deadline: now.Add(k.s.o.Timeouts.Publish - min(deadlineMargin, k.s.o.Timeouts.Publish/10)),
 	}
 }
@@ -91,8 +93,9 @@ const (
 	headerCount = 11
 )
 
-func newHeaders(more int) *headers {
-	return &headers{list: make([]queue.Header, 0, headerCount), slab: make([]byte, 0, headerRoom+more)}
+// headerList is room for the headers of one of n records made together.
+func headerList(all []queue.Header, i int) []queue.Header {
+	return all[i*headerCount : i*headerCount : (i+1)*headerCount]
 }
 
 func (h *headers) add(name, value string) {
