@@ -222,13 +222,13 @@ func TestASilentAPIIsUnknownAfterTheTimeout(t *testing.T) {
 	}))
 	defer close(block)
 	o := overHTTP(url)
-	o.Count, o.HTTP.Timeout = 2, 50*time.Millisecond
+	o.Count, o.HTTP.Timeout = 2, time.Second
 	if r := run(t.Context(), t, o); r.Unknown != 2 || r.Errors["timeout"] != 2 {
 		t.Errorf("report %+v", r)
 	}
-	o.HTTP.Timeout, o.Drain = time.Minute, 50*time.Millisecond
+	o.HTTP.Timeout, o.Drain = time.Minute, time.Second
 	begin := time.Now()
-	if r := run(t.Context(), t, o); r.Unknown != 2 || time.Since(begin) > 10*time.Second {
+	if r := run(t.Context(), t, o); r.Unknown != 2 || time.Since(begin) > 30*time.Second {
 		t.Errorf("after %v: report %+v", time.Since(begin), r)
 	}
 }
@@ -244,7 +244,7 @@ func TestSlowAnswersDoNotSlowTheScheduleDown(t *testing.T) {
 	o := overHTTP(url)
 	o.Rate, o.Count = produce.PerSecond(100), 30
 	r := run(t.Context(), t, o)
-	if r.Acknowledged != 30 || r.Service.P50 < 290 || r.SendDelay.P50 > 100 {
+	if r.Acknowledged != 30 || r.Service.P50 < 290 || r.SendDelay.P50 > 250 {
 		t.Errorf("service %+v, delay %+v", r.Service, r.SendDelay)
 	}
 	o.HTTP.Connections, o.Rate, o.Count = 1, produce.PerSecond(20), 5
