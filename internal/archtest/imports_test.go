@@ -36,7 +36,7 @@ var owners = map[string][]string{
 var ours = map[string][]string{
 	"cmd/orderctl": {"internal/"},
 
-	"internal/order": {}, "internal/order/orderpb": {}, "internal/queue": {"internal/order"},
+	"internal/order": {"internal/order/orderpb"}, "internal/order/orderpb": {}, "internal/queue": {"internal/order"},
 
 	"internal/serve":              {"internal/order", "internal/queue", "internal/inspect/"},
 	"internal/consume":            {"internal/order", "internal/queue"},
