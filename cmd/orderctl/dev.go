@@ -195,7 +195,7 @@ func (s *session) demo(ctx context.Context, b *base, p *plant) (part, error) {
 	if err != nil {
 		return nil, err
 	}
-	to := produce.Kafka{Publisher: producer, Room: producer.Room, Topic: topic, Partition: kafka.Partition, Partitions: n}
+	to := produce.Kafka{Publisher: producer, Room: producer.Room, Topic: topic, Partition: kafka.Partitioner(), Partitions: n}
 	return func(ctx context.Context) error { return produce.Demo(ctx, to, obs.Component(b.logs.Log, "demo")) }, nil
 }
 

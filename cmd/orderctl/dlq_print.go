@@ -67,7 +67,7 @@ func lettersTable(letters []dlq.Letter, now time.Time) out.Table {
 			id += fmt.Sprintf(" x%d", l.Copies)
 		}
 		t.Rows = append(t.Rows, []out.Cell{
-			out.Text(id), out.Duration(max(0, now.Sub(l.Time)).Truncate(time.Second)), orUnknown(string(l.Trail.Class)), orNA(l.Trail.Code), out.Int(int64(l.Trail.Attempts)),
+			out.Text(id), out.Duration(max(time.Second, now.Sub(l.Time)).Truncate(time.Second)), orUnknown(string(l.Trail.Class)), orNA(l.Trail.Code), out.Int(int64(l.Trail.Attempts)),
 			orNA(l.OrderID()), origin(l), out.Time(l.Time), out.Text(string(l.State)), out.Int(int64(l.Trail.Hop)), out.Int(int64(l.Copies)),
 			out.Int(int64(l.Trail.ReplayCount)), orUnknown(l.Trail.MsgID), orNA(l.Trail.Message),
 		})

@@ -7,6 +7,7 @@ import (
 
 	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/out"
+	"commerce.internal/orderctl/internal/queue"
 	"commerce.internal/orderctl/internal/text"
 )
 
@@ -21,14 +22,11 @@ func (s *session) printLag(r lag.Report, all bool) error {
 	switch out.Format(s.global.format) {
 	case out.FormatTable, out.FormatWide:
 	default:
-		var rows []lag.Row
-		var groups []string
+		var rows []lagRow
 		for _, g := range r.Groups {
-			for _, row := range g.Partitions {
-				rows, groups = append(rows, row), append(groups, g.Group)
-			}
+			rows = append(rows, rowsOf(g, g.Partitions)...)
 		}
-		return s.print(lagTable(rows, groups), lagLines{r})
+		return s.print(lagTable(rows, true), lagLines{r})
 	}
 	for i, g := range r.Groups {
 		if i > 0 {
@@ -45,22 +43,12 @@ func (s *session) printGroup(r lag.Report, g lag.Group, all bool) error {
 	s.line(headline(g))
 	s.line(subline(r, g))
 	s.line("")
-	rows, hidden := g.Partitions, 0
-	if s.env.stdoutTerminal && !all && len(rows) > fewRows {
-		rows = nil
-		for _, row := range g.Partitions {
-			if row.Status == lag.OK {
-				hidden++
-				continue
-			}
-			rows = append(rows, row)
-		}
-	}
-	if err := s.print(lagTable(rows, nil), nil); err != nil {
+	rows, hidden := s.shown(g.Partitions, all)
+	if err := s.print(lagTable(rowsOf(g, rows), false), nil); err != nil {
 		return err
 	}
 	if hidden > 0 {
-		s.line(fmt.Sprintf("  %d more OK (--all)", hidden))
+		s.line(fmt.Sprintf("  %d more (--all)", hidden))
 	}
 	if len(g.Delayed)+len(g.DeadLetters) == 0 {
 		return nil
@@ -69,8 +57,31 @@ func (s *session) printGroup(r lag.Report, g lag.Group, all bool) error {
 	return s.print(sideTable(g), nil)
 }
 
-// fewRows are shown even where all of them are fine.
+// fewRows are shown on a terminal even where all of them are fine.
 const fewRows = 12
+
+// shown leaves out the rows that say nothing: those of tiers that are as they should be, for the second table sums them up,
+// and, on a terminal, source partitions that are OK where there are many.
+func (s *session) shown(rows []lag.Row, all bool) (shown []lag.Row, hidden int) {
+	if all {
+		return rows, 0
+	}
+	sources := 0
+	for _, r := range rows {
+		if r.Role == queue.RoleSource {
+			sources++
+		}
+	}
+	for _, r := range rows {
+		quietTier := r.Role != queue.RoleSource && r.Severity < lag.SevWarning
+		if quietTier || s.env.stdoutTerminal && sources > fewRows && r.Status == lag.OK {
+			hidden++
+			continue
+		}
+		shown = append(shown, r)
+	}
+	return shown, hidden
+}
 
 // line writes one line to stdout, escaped. An error shows at the end of the command.
 func (s *session) line(l string) { _, _ = s.stdout.Write([]byte(text.Safe(l) + "\n")) }
@@ -139,8 +150,22 @@ func subline(r lag.Report, g lag.Group) string {
 		r.AsOf.UTC().Format("15:04:05Z"), r.SnapshotMS)
 }
 
-// lagTable is the rows of one group, or, with groups, of several.
-func lagTable(rows []lag.Row, groups []string) out.Table {
+// lagRow is a row of the table and the group that it belongs to.
+type lagRow struct {
+	lag.Row
+	group lag.Group
+}
+
+func rowsOf(g lag.Group, rows []lag.Row) []lagRow {
+	list := make([]lagRow, 0, len(rows))
+	for _, r := range rows {
+		list = append(list, lagRow{Row: r, group: g})
+	}
+	return list
+}
+
+// lagTable is the rows of one group, or, named, of several.
+func lagTable(rows []lagRow, named bool) out.Table {
 	t := out.Table{Schema: lag.Schema, List: "partitions", Columns: []out.Column{
 		{Name: "TOPIC", JSON: "topic"},
 		{Name: "PART", JSON: "partition", Kind: out.KindInt},
@@ -164,20 +189,25 @@ func lagTable(rows []lag.Row, groups []string) out.Table {
 		{Name: "REASONS", JSON: "reasons", Wide: true},
 		{Name: "OWNER", JSON: "owner", Drop: 1},
 	}}
-	if groups != nil {
+	if named {
 		t.Columns = append([]out.Column{{Name: "GROUP", JSON: "group"}}, t.Columns...)
 	}
-	for i, r := range rows {
-		cells := lagCells(r)
-		if groups != nil {
-			cells = append([]out.Cell{out.Text(groups[i])}, cells...)
+	for _, r := range rows {
+		nobody := out.NA()
+		if !r.group.Members.Known {
+			nobody = out.Unknown()
+		}
+		cells := lagCells(r.Row, nobody)
+		if named {
+			cells = append([]out.Cell{out.Text(r.group.Group)}, cells...)
 		}
 		t.Rows = append(t.Rows, cells)
 	}
 	return t
 }
 
-func lagCells(r lag.Row) []out.Cell {
+// lagCells is one row. nobody is what stands for an owner that is not there: unknown where the members are.
+func lagCells(r lag.Row, nobody out.Cell) []out.Cell {
 	committed := maybe(r.Committed)
 	if r.Commit == lag.CommitNone {
 		committed = out.NA()
@@ -186,7 +216,7 @@ func lagCells(r lag.Row) []out.Cell {
 	if r.Partition < 0 {
 		part = out.Unknown()
 	}
-	isr, client, instance, member, owner := out.Unknown(), out.NA(), out.NA(), out.NA(), out.NA()
+	isr, client, instance, member, owner := out.Unknown(), nobody, nobody, nobody, nobody
 	if r.ISR.Known && r.Replicas.Known {
 		isr = out.Text(fmt.Sprintf("%d/%d", r.ISR.V, r.Replicas.V))
 	}
@@ -212,11 +242,11 @@ func lagCells(r lag.Row) []out.Cell {
 func sideTable(g lag.Group) out.Table {
 	t := out.Table{Schema: lag.Schema, Columns: []out.Column{
 		{Name: "RETRY, DEAD LETTERS", JSON: "topic"},
-		{Name: "DEPTH", JSON: "depth", Kind: out.KindInt},
+		{Name: "DEPTH <=", JSON: "depth", Kind: out.KindInt},
 		{Name: "PARKED", JSON: "parked", Kind: out.KindInt},
 		{Name: "OVERDUE", JSON: "overdue", Kind: out.KindInt},
 		{Name: "UNDECIDED", JSON: "undecided", Kind: out.KindInt},
-		{Name: "LAST 1h", JSON: "last_hour_max", Kind: out.KindInt},
+		{Name: "LAST 1h <=", JSON: "last_hour_max", Kind: out.KindInt},
 	}}
 	for _, d := range g.Delayed {
 		t.Rows = append(t.Rows, []out.Cell{out.Text(d.Topic), maybe(d.Depth), maybe(d.Parked), maybe(d.Overdue), out.NA(), out.NA()})

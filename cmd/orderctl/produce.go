@@ -215,7 +215,7 @@ func (s *session) target(ctx context.Context, f produceFlags, o *produce.Options
 	if err != nil {
 		return nil, err
 	}
-	o.Kafka = &produce.Kafka{Publisher: p, Room: p.Room, Topic: topic, Partition: kafka.Partition, Partitions: n}
+	o.Kafka = &produce.Kafka{Publisher: p, Room: p.Room, Topic: topic, Partition: kafka.Partitioner(), Partitions: n}
 	return func() error {
 		// The run has ended, what is on its way has not.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Serve.Drain.Producer)

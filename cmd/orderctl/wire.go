@@ -167,7 +167,7 @@ func (s *session) server(b *base, p *publish.Producer, partitions int32, orders 
 	c := s.cfg.Serve
 	topic := s.cfg.Consume.Topic
 	o := serve.Options{
-		Publisher: p, Partition: kafka.Partition, Partitions: partitions, Topic: topic, Group: s.cfg.Consume.Group,
+		Publisher: p, Partition: kafka.Partitioner(), Partitions: partitions, Topic: topic, Group: s.cfg.Consume.Group,
 		Log: obs.Component(b.logs.Log, "serve"), Audit: obs.Component(b.logs.Audit, "serve"), Reg: b.reg,
 		Tracer: b.tracing.Provider.Tracer("orderctl/serve"),
 		Timeouts: serve.Timeouts{
@@ -204,7 +204,7 @@ func (s *session) lagCache(o *observe.Observer, log *slog.Logger) (*lag.Cache, e
 		groups = []string{s.cfg.Consume.Group}
 	}
 	return lag.NewCache(lag.CacheOptions{
-		Source: o, Query: lag.Query{Groups: groups, Topics: []string{s.cfg.Consume.Topic}, SLO: s.cfg.Lag.SLO}, Policy: s.lagPolicy(),
+		Source: o, Query: lag.Query{Groups: groups, Topics: s.names().All(), SLO: s.cfg.Lag.SLO}, Policy: s.lagPolicy(),
 		Every: m.Refresh, Log: obs.Component(log, "lag"),
 	})
 }

@@ -17,13 +17,13 @@ var leaves = []string{"internal/obs", "internal/text", "internal/failpoint"}
 // owners says which packages alone may import a foreign module (or a package of it).
 var owners = map[string][]string{
 	"github.com/IBM/sarama":             {"internal/kafka", "internal/kafka/"},
-	"github.com/twmb/franz-go":          {"internal/broker", "internal/broker/brokertest", "test/e2e"},
+	"github.com/twmb/franz-go":          {"internal/broker", "internal/broker/brokertest", "test/kraft", "test/e2e"},
 	"github.com/gin-gonic/gin":          {"internal/serve"},
 	"github.com/charmbracelet/":         {"internal/tui"},
 	"github.com/spf13/cobra":            {"cmd/orderctl"},
 	"github.com/spf13/viper":            {"internal/config"},
 	"github.com/olekukonko/tablewriter": {"internal/out"},
-	"modernc.org/sqlite":                {"internal/store"},
+	"modernc.org/sqlite":                {"internal/store", "test/e2e"},
 	"github.com/jackc/pgx":              {"internal/store"},
 	"github.com/go-sql-driver/mysql":    {"internal/store"},
 	"database/sql":                      {"internal/store"},
@@ -60,7 +60,7 @@ var ours = map[string][]string{
 
 	"internal/config": {}, "internal/out": {}, "internal/ops": {},
 	"internal/obs": {}, "internal/text": {}, "internal/archtest": {},
-	"test/kraft": {}, "test/e2e": {"internal/"},
+	"test/kraft": {}, "test/e2e": {"internal/", "test/kraft"},
 }
 
 // testOnly is what test files may import beside what their package may.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"commerce.internal/orderctl/test/kraft"
 )
@@ -40,7 +41,8 @@ func startKafka(t *testing.T, n int) *kraft.Cluster {
 
 func client(t *testing.T, brokers string) *kgo.Client {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers))
+	// Up to 3.0: OffsetCommit from v10 on wants topic ids.
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers), kgo.MaxVersions(kversion.V3_0_0()))
 	if err != nil {
 		t.Fatal(err)
 	}
