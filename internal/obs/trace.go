@@ -50,8 +50,9 @@ func NewTracing(ctx context.Context, o TraceOptions) (*Tracing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open trace exporter to %s: %w", url, err)
 	}
+	later := context.WithoutCancel(ctx) // exports fail long after this call
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		o.Log.Warn("traces not exported", slog.Any(KeyError, err))
+		o.Log.WarnContext(later, "traces not exported", slog.Any(KeyError, err))
 	}))
 	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(resource.NewSchemaless(
 		attribute.String("service.name", o.Service), attribute.String("service.version", o.Version))))

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
-	"net/http" //nolint:gosec // G108: it registers on the default mux, which nothing serves
+	"net/http"
 	"net/http/pprof"
 	"net/netip"
 	"strings"

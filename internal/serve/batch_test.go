@@ -150,9 +150,9 @@ func TestMessagesOfOneOrderDoNotOvertake(t *testing.T) {
 	paid := strings.Replace(good, "CREATED", "PAID", 1)
 	body := good + "\n" + goodOrder("B-1") + "\n" + paid
 	synctest.Test(t, func(t *testing.T) {
-		var ends []func(error)
+		var ends held
 		w := newWorld(t)
-		w.pub.set(hold(&ends))
+		w.pub.set(ends.script)
 		var a answer
 		var wg sync.WaitGroup
 		wg.Go(func() { a = w.batch(body, "Content-Type", ndjson) })
@@ -160,13 +160,13 @@ func TestMessagesOfOneOrderDoNotOvertake(t *testing.T) {
 		if n := len(w.pub.messages()); n != 2 {
 			t.Fatalf("%d records before the first has landed, want 2", n)
 		}
-		ends[0](nil)
+		ends.end(0)
 		synctest.Wait()
 		if n := len(w.pub.messages()); n != 3 {
 			t.Fatalf("%d records after the first has landed, want 3", n)
 		}
-		ends[1](nil)
-		ends[2](nil)
+		ends.end(1)
+		ends.end(2)
 		wg.Wait()
 		if a.code != 202 {
 			t.Errorf("%d %s", a.code, a.raw)
@@ -196,9 +196,9 @@ func TestMessagesOfOneOrderDoNotOvertake(t *testing.T) {
 func TestABatchTakesAWindowOfAPartition(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var ends []func(error)
+		var ends held
 		w := newWorld(t)
-		w.pub.set(hold(&ends))
+		w.pub.set(ends.script)
 		var body strings.Builder
 		for i := range 400 {
 			body.WriteString(goodOrder(fmt.Sprintf("A-%04d", i)) + "\n") // one length: one partition
@@ -211,7 +211,7 @@ func TestABatchTakesAWindowOfAPartition(t *testing.T) {
 			t.Fatalf("%d records under way, want 256", n)
 		}
 		for i := 0; i < 400; i++ {
-			ends[i](nil)
+			ends.end(i)
 			synctest.Wait()
 		}
 		wg.Wait()
@@ -225,9 +225,9 @@ func TestABatchTakesAWindowOfAPartition(t *testing.T) {
 func TestABatchIsAnsweredInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var ends []func(error)
+		var ends held
 		w := newWorld(t)
-		w.pub.set(hold(&ends))
+		w.pub.set(ends.script)
 		paid := strings.Replace(good, "CREATED", "PAID", 1)
 		began := time.Now()
 		a := w.batch(good+"\n"+paid+"\n"+goodOrder("B-1"), "Content-Type", ndjson)
@@ -240,7 +240,7 @@ func TestABatchIsAnsweredInTime(t *testing.T) {
 		if w.srv.InFlight() != 1 {
 			t.Errorf("%d orders counted, want the one without an outcome", w.srv.InFlight())
 		}
-		ends[0](nil)
+		ends.end(0)
 		if w.metric("orderctl_publish_late_acks_total") != 1 {
 			t.Error("the late ack is not counted")
 		}

@@ -18,14 +18,29 @@ import (
 
 type done = func(queue.Ack, error)
 
-// hold keeps every done, until the test lets it go.
-func hold(out *[]func(error)) func(int, queue.Message, done) error {
-	var mu sync.Mutex
-	return func(n int, m queue.Message, d done) error {
-		mu.Lock()
-		defer mu.Unlock()
-		*out = append(*out, func(err error) { d(ack(m, int64(n)), err) })
-		return nil
+// held keeps every publication under way until the test ends it with an ack.
+type held struct {
+	mu   sync.Mutex
+	ends []func()
+}
+
+func (h *held) script(n int, m queue.Message, d done) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ends = append(h.ends, func() { d(ack(m, int64(n)), nil) })
+	return nil
+}
+
+func (h *held) end(i int) {
+	h.mu.Lock()
+	f := h.ends[i]
+	h.mu.Unlock()
+	f()
+}
+
+func (h *held) all() {
+	for i := range h.ends {
+		h.end(i)
 	}
 }
 
@@ -88,9 +103,9 @@ func TestAnAckWithoutOffset(t *testing.T) {
 func TestASilentBroker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var ends []func(error)
+		var ends held
 		w := newWorld(t)
-		w.pub.set(hold(&ends))
+		w.pub.set(ends.script)
 		began := time.Now()
 		a := w.post(good)
 		if took := time.Since(began); a.code != 504 || took != 5*time.Second || a.str("outcome") != "unknown" {
@@ -102,7 +117,7 @@ func TestASilentBroker(t *testing.T) {
 		if left := w.pub.messages()[0].Deadline.Sub(began.Truncate(time.Millisecond)); left != 4900*time.Millisecond {
 			t.Errorf("deadline of the record %v after its acceptance", left)
 		}
-		ends[0](nil)
+		ends.end(0)
 		w.unused()
 		if w.metric("orderctl_publish_late_acks_total") != 1 || w.metric("orderctl_publish_unknown_total") != 1 || w.metric("orderctl_orders_accepted_total") != 0 {
 			t.Error("the late ack is not counted")
@@ -142,18 +157,16 @@ func TestLimitsAreFixed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var ends []func(error)
+				var ends held
 				w := newWorld(t, tt.limit)
-				w.pub.set(hold(&ends))
+				w.pub.set(ends.script)
 				codes := make([]int, 6)
 				var wg sync.WaitGroup
 				for i := range codes {
 					wg.Go(func() { codes[i] = w.post(goodOrder(fmt.Sprintf("A-%d", i))).code })
 					synctest.Wait()
 				}
-				for _, end := range ends {
-					end(nil)
-				}
+				ends.all()
 				wg.Wait()
 				for i, c := range codes {
 					if want := 202 + 301*min(1, i/tt.fits); c != want {
@@ -253,9 +266,9 @@ func TestWhatMovesTheBreaker(t *testing.T) {
 func TestSilenceOpensTheBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var ends []func(error)
+		var ends held
 		w := newWorld(t)
-		w.pub.set(hold(&ends))
+		w.pub.set(ends.script)
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() { w.post(good) })
@@ -264,9 +277,7 @@ func TestSilenceOpensTheBreaker(t *testing.T) {
 		if w.metric("orderctl_breaker_state", "partition=3") != 2 {
 			t.Fatal("five orders without an outcome, and still open for more")
 		}
-		for _, end := range ends {
-			end(nil)
-		}
+		ends.all()
 		if w.metric("orderctl_breaker_state", "partition=3") != 2 {
 			t.Error("late acks closed it")
 		}

@@ -21,7 +21,7 @@ func TestOrderIDsFromAKey(t *testing.T) {
 		}
 		seen[id] = c.client + "/" + c.key
 	}
-	if orderID("a", "", -1) == orderID("a", "", -1) {
+	if one, two := orderID("a", "", -1), orderID("a", "", -1); one == two {
 		t.Error("two orders without a key are one")
 	}
 }

@@ -244,7 +244,7 @@ func TestBodyLimits(t *testing.T) {
 
 func TestABombCostsNoMemory(t *testing.T) { //nolint:paralleltest // it measures the heap of the process
 	w := newWorld(t)
-	bomb := zipped(t, make([]byte, 256<<20))
+	bomb := zipped(t, make([]byte, 64<<20))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 8 {
@@ -256,7 +256,7 @@ func TestABombCostsNoMemory(t *testing.T) { //nolint:paralleltest // it measures
 	}
 	runtime.ReadMemStats(&after)
 	if got := (after.TotalAlloc - before.TotalAlloc) / 8; got > 6<<20 {
-		t.Errorf("%d bytes allocated for a bomb of 256 MiB", got)
+		t.Errorf("%d bytes allocated for a bomb of 64 MiB", got)
 	}
 }
 

@@ -74,8 +74,9 @@ func (s *Server) answerLag(w http.ResponseWriter, r *http.Request, group, topic 
 		lag.Partitions = []PartitionLag{}
 	}
 	if strings.HasPrefix(r.Header.Get("Accept"), "text/plain") {
+		w.Header()["X-Content-Type-Options"] = s.statics.nosniff
 		w.Header().Set(hdrContentType, "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = w.Write(lag.exposition()) // the asker may be gone
+		_, _ = w.Write(lag.exposition()) //nolint:gosec // G705: text/plain with nosniff, labels escaped; the asker may be gone
 		return nil
 	}
 	b, err := json.Marshal(lag)

@@ -130,10 +130,10 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem
 	status, _ := p.code.kind()
 	h := w.Header()
 	h[hdrContentType] = s.statics.problem
-	switch {
-	case status == http.StatusServiceUnavailable: // random, so that clients do not come back together
+	switch status {
+	case http.StatusServiceUnavailable: // random, so that clients do not come back together
 		h.Set("Retry-After", strconv.Itoa(1+rand.IntN(maxRetrySec)))
-	case status == http.StatusGatewayTimeout:
+	case http.StatusGatewayTimeout:
 		h.Set("Retry-After", strconv.Itoa(unknownRetrySec))
 	}
 	if p.close {
@@ -141,7 +141,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem
 	}
 	body := p.encode(s.o.ProblemBase, r.URL.Path, requestID, traceID)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone
+	_, _ = w.Write(body) //nolint:gosec // G705: JSON with every string quoted, under nosniff; the client may be gone
 }
 
 func (p *problem) encode(base, path, requestID, traceID string) []byte {

@@ -125,9 +125,9 @@ func TestNoRequestFailsInADrain(t *testing.T) {
 
 func TestTheStepsOfADrain(t *testing.T) {
 	t.Parallel()
-	var ends []func(error)
+	var ends held
 	s := startSite(t, func(o *serve.Options) { o.Drain.Delay = 200 * time.Millisecond })
-	s.pub.set(hold(&ends))
+	s.pub.set(ends.script)
 	slow := make(chan answer, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -155,7 +155,7 @@ func TestTheStepsOfADrain(t *testing.T) {
 	if a := s.post(good); a.code != 503 || a.str("code") != "draining" || a.str("outcome") != "not_sent" {
 		t.Errorf("while draining: %d %s", a.code, a.raw)
 	}
-	ends[0](nil)
+	ends.end(0)
 	if a := <-slow; a.code != 202 {
 		t.Errorf("the order under way: %d %s", a.code, a.raw)
 	}
@@ -165,8 +165,8 @@ func TestTheStepsOfADrain(t *testing.T) {
 func TestADrainIsBounded(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, func(o *serve.Options) { o.Drain.HTTP, o.Timeouts.Publish = 100*time.Millisecond, 2*time.Second })
-	var ends []func(error)
-	s.pub.set(hold(&ends))
+	var ends held
+	s.pub.set(ends.script)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { _, _ = s.call(good) }) // cut off, or told 504
@@ -246,18 +246,6 @@ func dial(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-func exchange(t *testing.T, addr, send string) *http.Response {
-	t.Helper()
-	c := dial(t, addr)
-	fmt.Fprint(c, send)
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		t.Fatalf("%.60q: %v", send, err)
-	}
-	t.Cleanup(func() { res.Body.Close() })
-	return res
-}
-
 func TestHostileRequests(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
@@ -309,14 +297,14 @@ func TestAClientThatLeavesMidwaySendsNothing(t *testing.T) {
 // A client that leaves after its order was handed over does not stop the publication.
 func TestAClientThatLeavesLaterHasItsOrderPublished(t *testing.T) {
 	t.Parallel()
-	var ends []func(error)
+	var ends held
 	s := startSite(t)
-	s.pub.set(hold(&ends))
+	s.pub.set(ends.script)
 	c := dial(t, s.addr)
 	fmt.Fprintf(c, "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(good), good)
 	eventually(t, "the order is under way", func() bool { return len(s.pub.messages()) == 1 })
 	c.Close()
-	ends[0](nil)
+	ends.end(0)
 	eventually(t, "the outcome is logged", func() bool { return len(s.lines("order accepted")) == 1 })
 	eventually(t, "nothing is counted", func() bool { return s.srv.InFlight() == 0 })
 }
@@ -328,8 +316,8 @@ func TestConnectionsAreLimited(t *testing.T) {
 	first := dial(t, s.addr)
 	dial(t, s.addr)
 	fmt.Fprint(first, request)
-	if res, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || res.StatusCode != 404 {
-		t.Fatalf("%v", err)
+	if code := status(t, first); code != 404 {
+		t.Fatalf("%d", code)
 	}
 	third := dial(t, s.addr)
 	fmt.Fprint(third, request)
@@ -343,7 +331,18 @@ func TestConnectionsAreLimited(t *testing.T) {
 	if err := third.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if res, err := http.ReadResponse(bufio.NewReader(third), nil); err != nil || res.StatusCode != 404 {
-		t.Errorf("after one has left: %v", err)
+	if code := status(t, third); code != 404 {
+		t.Errorf("after one has left: %d", code)
 	}
+}
+
+// status reads the status of one answer.
+func status(t *testing.T, c net.Conn) int {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
 }
