@@ -138,6 +138,13 @@ func (c *claim) close() bool {
 	return c.active > 0
 }
 
+// leave ends the writing of anything.
+func (c *claim) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.gone)
+}
+
 // quiet reports whether nothing is in flight.
 func (c *claim) quiet() bool {
 	c.mu.Lock()
@@ -190,7 +197,7 @@ func (c *claim) release(reason string) {
 
 // set changes how many hold a reason, and pauses or resumes when it is the first or was the last of all.
 func (c *claim) set(reason string, holders int) {
-	if c.reasons[reason] == holders {
+	if c.reasons[reason] == holders || closed(c.gone) { // gone: the partition may be ours again, by another claim
 		return
 	}
 	free := len(c.reasons) == 0

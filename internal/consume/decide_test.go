@@ -456,3 +456,25 @@ func TestTheEffectCarriesTheOrder(t *testing.T) {
 		t.Error("without an order row the effect must find none")
 	}
 }
+
+func BenchmarkDecide(b *testing.B) {
+	p, m := testPolicy(), theMessage()
+	seen := queue.Seen{Stored: stored(order.Created)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if v := p.decide(m, seen, noon); v.rule != 11 {
+			b.Fatal(v.rule)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	rec := queue.Record{Topic: "orders", Value: SampleOrder("A", order.Created).AppendJSON(nil), Headers: hs(queue.HeaderID, "A:CREATED"), Time: noon}
+	r := reader{names: testNames, unknown: order.KeepUnknown}
+	b.ReportAllocs()
+	for b.Loop() {
+		if m := r.read(rec, noon); m.bad != nil {
+			b.Fatal(m.bad)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"commerce.internal/orderctl/internal/order"
 	"commerce.internal/orderctl/internal/queue"
+	"commerce.internal/orderctl/internal/text"
 )
 
 // draft is a row on its way to what it shall be.
@@ -145,7 +146,7 @@ func (d *draft) hop(rule int, state queue.State, topic string) verdict {
 
 // fail notes why.
 func (d *draft) fail(f queue.Failure) {
-	f.Message = queue.Cut(f.Message, queue.MaxMessageBytes)
+	f.Message = queue.Cut(text.Safe(queue.Cut(f.Message, queue.MaxMessageBytes)), queue.MaxMessageBytes)
 	d.cur.Failure, d.cur.LastFailure = f, d.now
 	if d.cur.FirstFailure.IsZero() {
 		d.cur.FirstFailure = d.now

@@ -89,6 +89,11 @@ func (w *Worker) failed(ctx context.Context, it *item, err error, its bool) {
 		w.later(ctx, it, w.jitter(1))
 		return
 	}
+	if it.msg.failure != nil { // even the row of its letter is refused: it stays, and is never skipped
+		w.o.Log.LogAttrs(ctx, slog.LevelError, "record can neither be done nor given up", append(it.attrs(), slog.Any(obs.KeyError, err))...)
+		w.later(ctx, it, w.o.Local.Cap)
+		return
+	}
 	if f.Class == queue.ClassOutage {
 		f.Class = queue.ClassRetryable
 	}

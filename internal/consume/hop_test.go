@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,5 +271,69 @@ func TestTheCopyReplacesHeadersOfEarlierHops(t *testing.T) {
 				t.Errorf("origin in %s: %v", topic, l.Origin)
 			}
 		}
+	})
+}
+
+// The database refuses the row of the letter too: the record is not skipped, and not asked for all the time.
+func TestARecordThatCannotEvenBeGivenUpStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		var asked atomic.Int64
+		w.store.Row = func(r queue.Row) error {
+			if r.MsgID != "bad:CREATED" {
+				return nil
+			}
+			asked.Add(1)
+			return &queue.Failure{Class: queue.ClassFatal, Code: "22001"}
+		}
+		w.produce("bad", order.Created)
+		w.produce("A", order.Created)
+		_, stop := w.start(t)
+		<-time.After(time.Minute)
+		if c := w.log.Committed("orders", 0); c != 0 || asked.Load() > 60 {
+			t.Errorf("commit %d, asked %d times in a minute", c, asked.Load())
+		}
+		wantApplied(t, w, "A:CREATED")
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTheReasonOfALetterIsSafeText(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.store.Refuse = func(queue.Effect) error {
+			return &queue.Failure{Class: queue.ClassFatal, Code: "x", Message: "\x1b[2J" + strings.Repeat("\x00\u202e", 2_000)}
+		}
+		w.produce("A", order.Created)
+		wantLetters(t, w.run(t), 1)
+		if m := w.letters()[0].Message; len(m) > queue.MaxMessageBytes || strings.ContainsAny(m, "\x1b\x00\u202e") || !strings.HasPrefix(m, `\x1b[2J`) {
+			t.Errorf("message %q", m)
+		}
+	})
+}
+
+// A tier that has left the configuration is read to its end, with its own delay, and never written.
+func TestATierThatHasLeftTheConfigurationIsConsumed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		left := names.Retry(9 * time.Second)
+		w.o.Source = w.log.Source(append(names.Consumed(), left)...)
+		w.o.Empty = func(context.Context) (bool, error) { return w.log.Empty(names) && w.log.Committed(left, 0) == 1, nil }
+		w.store.Refuse = failing("A:CREATED", queue.ClassRetryable, 3)
+		m := consume.OrderMessage(left, consume.SampleOrder("A", order.Created))
+		m.Headers = append(m.Headers, header(queue.HeaderOriginTopic, "orders"), header(queue.HeaderOriginPartition, "0"),
+			header(queue.HeaderOriginOffset, "3"), header(queue.HeaderHop, "1"))
+		began := time.Now()
+		w.log.Append(m)
+		wantLetters(t, w.run(t), 0)
+		if took := time.Since(began); took < 14*time.Second || len(w.log.Records(left)) != 1 {
+			t.Errorf("after %v, %d records in the tier that has left", took, len(w.log.Records(left)))
+		}
+		wantApplied(t, w, "A:CREATED")
 	})
 }

@@ -80,7 +80,9 @@ func (l *lanes) fronts(limit int) []*item {
 			break
 		}
 	}
-	l.ready = append(later, l.ready...)
+	if len(later) > 0 {
+		l.ready = append(later, l.ready...)
+	}
 	l.signal()
 	return batch
 }

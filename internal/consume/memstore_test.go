@@ -20,6 +20,7 @@ type MemStore struct {
 
 	Answer  func(ctx context.Context) error     // the whole transaction fails with it
 	Refuse  func(e queue.Effect) error          // the effect of one record fails with it
+	Row     func(r queue.Row) error             // the writes of one record fail with it
 	Between func()                              // runs between reads and writes
 	Placed  func(queue.RowKey, int) error       // Place fails with it
 	bugs    map[string]bool                     // what the simulation leaves out
@@ -78,6 +79,11 @@ func (s *MemStore) read(look []queue.Lookup) []queue.Seen {
 // commit does one change or nothing. The lock is held.
 func (s *MemStore) commit(c queue.Change, stored *queue.StoredOrder) error {
 	for _, w := range c.Writes {
+		if s.Row != nil {
+			if err := s.Row(w.Row); err != nil {
+				return err
+			}
+		}
 		if !s.holds(w) {
 			return queue.ErrRaced
 		}

@@ -13,7 +13,10 @@ import (
 )
 
 // maxIDBytes bounds a message id. A longer one, or one that is no text, stands for itself by its hash.
-const maxIDBytes = 256
+const (
+	maxIDBytes  = 256
+	maxReplayID = 64
+)
 
 // message is what a record says: who it is, where it comes from, and the order in it. What was tried with it stands
 // beside: decide sees nothing else but rows and the time.
@@ -86,6 +89,9 @@ func (r reader) readTrail(m *message, rec queue.Record) {
 	t := queue.ReadTrail(rec.Headers)
 	if !hexPrint(t.Fingerprint) {
 		t.Fingerprint = ""
+	}
+	if !plain(t.ReplayID) {
+		t.ReplayID = ""
 	}
 	if m.role == queue.RoleSource {
 		if t.ReplayID == "" || t.Hop == 0 || t.Fingerprint == "" {
@@ -179,6 +185,11 @@ func hexPrint(s string) bool {
 	}
 	_, err := hex.DecodeString(s)
 	return err == nil
+}
+
+// plain reports whether a replay id is one that a database and a terminal take.
+func plain(id string) bool {
+	return len(id) <= maxReplayID && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // traceID returns the trace id of a W3C traceparent, "" of one that is malformed.

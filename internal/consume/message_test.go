@@ -60,6 +60,10 @@ func TestTheIdentityOfAMessage(t *testing.T) {
 		{"a replay id alone neither", "orders", with(queue.HeaderFingerprint, print64, queue.HeaderReplayID, "r"), "orders/2@5", o.Fingerprint(), 5, 0, ""},
 		{"nor without the fingerprint", "orders", with(queue.HeaderHop, "3", queue.HeaderReplayID, "r"), "orders/2@5", o.Fingerprint(), 5, 0, ""},
 		{
+			"nor with an id that is none", "orders",
+			with(queue.HeaderFingerprint, print64, queue.HeaderHop, "3", queue.HeaderReplayID, "r\x1b"), "orders/2@5", o.Fingerprint(), 5, 0, "",
+		},
+		{
 			"a replay to the origin is, but not where it says it lay", "orders",
 			with(queue.HeaderFingerprint, print64, queue.HeaderHop, "3", queue.HeaderReplayID, "r", queue.HeaderMsgID, "m"), "m", print64, 5, 3, "r",
 		},

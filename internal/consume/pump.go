@@ -121,7 +121,7 @@ func (w *Worker) drain(ctx context.Context, c *claim) {
 		}
 		w.await(ctx, c, limit)
 	}
-	close(c.gone)
+	c.leave()
 }
 
 func (w *Worker) await(ctx context.Context, c *claim, limit time.Duration) {

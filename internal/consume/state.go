@@ -34,7 +34,13 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	var last place
 	for _, c := range s.w.owned() {
+		at := place{c.Topic(), c.Partition()}
+		if at == last {
+			continue // lost and won again, the first claim is still draining
+		}
+		last = at
 		partition := strconv.Itoa(int(c.Partition()))
 		c.mu.Lock()
 		n := c.queued

@@ -112,6 +112,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, pool.Wait())
 	w.bg.Wait()
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = nil
+	}
 	return w.outcome(err, cause)
 }
 
@@ -124,7 +127,7 @@ var (
 func (w *Worker) outcome(err, cause error) error {
 	n := w.letters.Load()
 	switch {
-	case err != nil && !errors.Is(err, context.Canceled):
+	case err != nil && !errors.Is(err, context.Canceled): // canceled by the end of the run
 		return fmt.Errorf("consume %s: %w", w.o.Names.Source, err)
 	case errors.Is(cause, errEmpty) && n > 0:
 		return &LettersError{Letters: n}
