@@ -14,9 +14,7 @@ type Store struct {
 
 // Pool bounds the connections to the database.
 type Pool struct {
-	MaxOpen     int           `key:"max_open" min:"1" max:"10000" doc:"connections at most"`
-	MaxIdle     int           `key:"max_idle" max:"10000" doc:"of these kept while idle"`
-	MaxLifetime time.Duration `key:"max_lifetime" doc:"age at which one is replaced; 0s: never"`
+	MaxOpen int `key:"max_open" min:"1" max:"10000" doc:"connections at most"`
 }
 
 // Consume is the worker.
@@ -39,7 +37,6 @@ type Consume struct {
 	EffectFile   string          `key:"effect_file" doc:"SQL that runs in the same transaction as each order"`
 	LoadTest     string          `key:"load_test" enum:"apply|discard" doc:"orders of a load test: apply or discard"`
 	DLQ          ConsumeDLQ      `key:"dlq" doc:"dead letters"`
-	KeepDone     time.Duration   `key:"keep_done" min:"1h" doc:"how long finished messages are remembered"`
 	Breaker      ConsumeBreaker  `key:"breaker" doc:"of the database"`
 }
 

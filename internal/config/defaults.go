@@ -12,7 +12,7 @@ func Defaults() *Config {
 		Order:    Order{Currency: "CNY"},
 		Store: Store{
 			Driver: "sqlite", Migrate: "auto",
-			Pool: Pool{MaxOpen: 16, MaxIdle: 4, MaxLifetime: 30 * time.Minute},
+			Pool: Pool{MaxOpen: 16},
 		},
 		Producer: Producer{
 			AckTimeout: 3 * time.Second, RetryMax: 20, RetryBackoff: 250 * time.Millisecond, Compression: "zstd",
@@ -53,7 +53,6 @@ func defaultConsume() Consume {
 		Local:        Local{Attempts: 3, Base: 100 * time.Millisecond, Cap: 2 * time.Second},
 		LoadTest:     "apply",
 		DLQ:          ConsumeDLQ{OnTooLarge: "pause"},
-		KeepDone:     720 * time.Hour,
 		Breaker: ConsumeBreaker{
 			Failures: 5, Ratio: 0.5, Window: 20, ProbeMin: time.Second, ProbeMax: 30 * time.Second,
 		},

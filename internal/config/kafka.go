@@ -77,12 +77,6 @@ type Lag struct {
 	SLO        time.Duration `key:"slo" min:"1s" doc:"an unread order should not be older than this"`
 	Tolerance  int           `key:"tolerance" doc:"unread records that count as none"`
 	StallAfter time.Duration `key:"stall_after" doc:"no progress for so long is a stall"`
-	WarnAge    time.Duration `key:"warn_age" doc:"age of the oldest unread order that warns; 0s: slo"`
-	CritAge    time.Duration `key:"crit_age" doc:"age that is critical; 0s: 3 x slo"`
-	WarnUnread int           `key:"warn_unread" doc:"unread records that warn; 0: never"`
-	CritUnread int           `key:"crit_unread" doc:"unread records that are critical; 0: never"`
-	WarnDLQ    int           `key:"warn_dlq" doc:"dead letters in the last hour that warn; 0: never"`
-	CritDLQ    int           `key:"crit_dlq" doc:"dead letters in the last hour that are critical; 0: never"`
 }
 
 // Log is what is logged, and how.

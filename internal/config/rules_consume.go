@@ -16,8 +16,6 @@ func (c *Config) validateStore(r *rules) {
 	r.must(s.Driver == "sqlite", "store.driver", "write sqlite", "%s is not built into this version; it has sqlite", s.Driver)
 	r.must(s.Driver != "sqlite" || !s.DSN.HasPassword(), "store.dsn", "", "sqlite has no password")
 	r.must(s.Driver != "sqlite" || !s.Password.Set(), "store.password_file", "", "sqlite has no password")
-	r.between(s.Pool.MaxIdle <= s.Pool.MaxOpen, "store.pool.max_idle", "store.pool.max_open", "",
-		"%d is above store.pool.max_open (%d)", s.Pool.MaxIdle, s.Pool.MaxOpen)
 }
 
 func (c *Config) validateConsume(r *rules) {
@@ -54,14 +52,4 @@ func validateTiers(r *rules, tiers []time.Duration) {
 		last = d
 	}
 	r.must(len(tiers) <= 8, "consume.retry", "", "%d tiers are more than 8", len(tiers))
-}
-
-func (c *Config) validateLag(r *rules) {
-	l := c.Lag
-	r.between(l.CritAge == 0 || l.WarnAge <= l.CritAge, "lag.warn_age", "lag.crit_age", "",
-		"%s is above lag.crit_age (%s)", FormatDuration(l.WarnAge), FormatDuration(l.CritAge))
-	r.between(l.CritUnread == 0 || l.WarnUnread <= l.CritUnread, "lag.warn_unread", "lag.crit_unread", "",
-		"%d is above lag.crit_unread (%d)", l.WarnUnread, l.CritUnread)
-	r.between(l.CritDLQ == 0 || l.WarnDLQ <= l.CritDLQ, "lag.warn_dlq", "lag.crit_dlq", "",
-		"%d is above lag.crit_dlq (%d)", l.WarnDLQ, l.CritDLQ)
 }
