@@ -43,12 +43,7 @@ type Ops struct {
 	mu     sync.Mutex
 	checks []obs.Check
 	seen   map[string]obs.Health // when which status of a check was first seen
-	mounts []mount
-}
-
-type mount struct {
-	pattern string
-	handler http.Handler
+	mounts map[string]http.Handler
 }
 
 // New checks the options.
@@ -61,7 +56,7 @@ func New(o Options) (*Ops, error) {
 	case o.Gatherer == nil:
 		return nil, errors.New("ops: Options.Gatherer is required")
 	}
-	p := &Ops{o: o, since: time.Now(), level: &levels{v: o.Level, log: o.Log}, seen: map[string]obs.Health{}}
+	p := &Ops{o: o, since: time.Now(), level: &levels{v: o.Level, log: o.Log}, seen: map[string]obs.Health{}, mounts: map[string]http.Handler{}}
 	p.Add(obs.Check{Name: "started", Probes: obs.Startup | obs.Ready, Report: p.starting})
 	return p, nil
 }
@@ -73,12 +68,11 @@ func (p *Ops) Add(checks ...obs.Check) {
 	p.checks = append(p.checks, checks...)
 }
 
-// Mount adds a read-only route, such as "/metrics/consumer_lag", that is as public as /metrics. It takes effect in handlers
-// made afterwards.
-func (p *Ops) Mount(pattern string, h http.Handler) {
+// Mount adds a route that is read only and as public as /metrics, such as "/metrics/consumer_lag".
+func (p *Ops) Mount(path string, h http.Handler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mounts = append(p.mounts, mount{pattern, h})
+	p.mounts[path] = h
 }
 
 // Started says that the process has what it needs to begin its work.
@@ -92,7 +86,7 @@ func (p *Ops) starting() obs.Health {
 }
 
 // Handler serves what anybody may ask: probes, health and metrics.
-func (p *Ops) Handler() http.Handler { return secure(p.public()) }
+func (p *Ops) Handler() http.Handler { return p.serve(p.public()) }
 
 // Admin serves everything. On loopback the admin routes are open; elsewhere they need the token.
 func (p *Ops) Admin(loopback bool) http.Handler {
@@ -110,7 +104,7 @@ func (p *Ops) Admin(loopback bool) http.Handler {
 	if p.o.Pprof {
 		profiles(mux, guard)
 	}
-	return secure(mux)
+	return p.serve(mux)
 }
 
 func (p *Ops) public() *http.ServeMux {
@@ -123,21 +117,27 @@ func (p *Ops) public() *http.ServeMux {
 		ErrorHandling: promhttp.ContinueOnError, // one broken collector must not hide the others
 		ErrorLog:      slog.NewLogLogger(p.o.Log.Handler(), slog.LevelWarn),
 	}))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, m := range p.mounts {
-		mux.Handle("GET "+m.pattern, m.handler)
-	}
 	return mux
 }
 
-// secure sets the headers that every answer has.
-func secure(next http.Handler) http.Handler {
+// serve sets the headers that every answer has, and finds what was mounted, also after the handler was made.
+func (p *Ops) serve(mux http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		h.Set("Content-Security-Policy", "default-src 'none'")
-		next.ServeHTTP(w, r)
+		p.mu.Lock()
+		mounted := p.mounts[r.URL.Path]
+		p.mu.Unlock()
+		switch {
+		case mounted == nil:
+			mux.ServeHTTP(w, r)
+		case r.Method == http.MethodGet, r.Method == http.MethodHead:
+			mounted.ServeHTTP(w, r)
+		default:
+			h.Set("Allow", "GET, HEAD")
+			refuse(w, http.StatusMethodNotAllowed, "this route is read only")
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package ops_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,5 +111,20 @@ func TestOptionsAreRequired(t *testing.T) {
 	t.Parallel()
 	if _, err := ops.New(ops.Options{}); err == nil || err.Error() != "ops: Options.Log is required" {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatIsMountedIsFoundByHandlersMadeBefore(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	h := d.ops.Handler()
+	if a := ask(t, h, "GET", "/metrics/consumer_lag", ""); a.code != 404 {
+		t.Errorf("before: %d", a.code)
+	}
+	d.ops.Mount("/metrics/consumer_lag", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	for method, code := range map[string]int{"GET": 418, "HEAD": 418, "POST": 405} {
+		if a := ask(t, h, method, "/metrics/consumer_lag", ""); a.code != code {
+			t.Errorf("%s: %d, want %d", method, a.code, code)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func (o outcome) verdict() error {
 	switch {
 	case o.kind == accepted, o.kind == rejected:
 		return nil
-	case o.kind == notSent && (o.reason == reasonNoLeader || o.reason == reasonRefused):
+	case o.reason == reasonNoLeader || o.reason == reasonRefused:
 		return errNoHope
 	case o.kind == notSent && o.reason == reasonBusy:
 		return errShed

@@ -245,6 +245,7 @@ func TestWhatMovesTheBreaker(t *testing.T) {
 		"a busy producer changes none": {[]func(int, queue.Message, done) error{unknown, unknown, refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), unknown, unknown, unknown}, true},
 		"busy, again and again":        {[]func(int, queue.Message, done) error{refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"})}, false},
 		"no leader, once":              {[]func(int, queue.Message, done) error{fails(queue.NotSent, "no-leader")}, true},
+		"no leader after an attempt":   {[]func(int, queue.Message, done) error{fails(queue.Unknown, "no-leader")}, true},
 		"refused, once":                {[]func(int, queue.Message, done) error{refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "refused"})}, true},
 		"a client-side rejection":      {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, refuses(&queue.PublishError{Kind: queue.Rejected, Reason: "too-large"})}, false},
 	} {
