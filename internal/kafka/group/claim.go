@@ -107,7 +107,7 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.once.Store(true)
 	h.g.met.rebalances.WithLabelValues("joined").Inc()
 	h.g.mu.Lock()
-	h.g.session = s
+	h.g.session, h.g.generation = s, s.GenerationID()
 	h.g.mu.Unlock()
 	h.g.unpark()
 	return nil
@@ -115,6 +115,7 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 
 // Cleanup ends a session.
 func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
+	h.g.countGenerations()
 	h.g.met.rebalances.WithLabelValues("left").Inc()
 	h.g.mu.Lock()
 	h.g.session = nil

@@ -164,7 +164,6 @@ func (g *Group) watch(ctx context.Context) {
 	session := g.opts.Timing.WithDefaults().Session
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	var generation int32
 	for last := time.Now(); ; last = time.Now() {
 		select {
 		case <-ctx.Done():
@@ -175,7 +174,7 @@ func (g *Group) watch(ctx context.Context) {
 			g.Rejoin(ctx, "the process stood still for longer than its session")
 			continue
 		}
-		generation = g.countGeneration(generation)
+		g.countGenerations()
 		if look := g.looker(); look != nil {
 			g.checkCommits(look)
 			g.sweep(look)
@@ -197,17 +196,16 @@ func (g *Group) checkCommits(look *kafka.Client) {
 	g.commits.learn(found, now)
 }
 
-// countGeneration counts the rebalances that a cooperative session lives through.
-func (g *Group) countGeneration(seen int32) int32 {
+// countGenerations counts the rebalances that a cooperative session has lived through since the last look.
+func (g *Group) countGenerations() {
 	g.mu.Lock()
-	s := g.session
-	g.mu.Unlock()
-	if s == nil {
-		return 0
+	defer g.mu.Unlock()
+	if g.session == nil {
+		return
 	}
-	now := s.GenerationID()
-	if seen != 0 && now > seen {
-		g.met.rebalances.WithLabelValues("changed").Add(float64(now - seen))
+	now := g.session.GenerationID()
+	if now > g.generation {
+		g.met.rebalances.WithLabelValues("changed").Add(float64(now - g.generation))
 	}
-	return now
+	g.generation = now
 }

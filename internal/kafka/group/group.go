@@ -40,6 +40,8 @@ type Group struct {
 	claims  map[place]*Claim
 	parked  map[place]string // partitions that are not read, and why
 	running *running
+
+	generation int32 // of the session, when it was last looked at
 }
 
 // running is what lives while Run runs.
