@@ -99,31 +99,33 @@ type plant struct {
 	closers  []func(context.Context) error // closed last to first
 }
 
-// openPlant opens the parts in the order in which they need each other.
-func (s *session) openPlant(ctx context.Context, b *base, command string, o plantOptions) (p *plant, err error) {
-	p = &plant{s: s}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
-		}
-	}()
-	if err := p.openLag(b, command); err != nil {
-		return nil, err
+// openPlant opens the parts in the order in which they need each other. What is open when one fails is closed again.
+func (s *session) openPlant(ctx context.Context, b *base, command string, o plantOptions) (*plant, error) {
+	p := &plant{s: s}
+	if err := p.open(ctx, b, command, o); err != nil {
+		return nil, errors.Join(err, p.close(context.WithoutCancel(ctx)))
 	}
-	if o.worker || s.cfg.Store.DSN.Reveal() != "" {
+	return p, nil
+}
+
+func (p *plant) open(ctx context.Context, b *base, command string, o plantOptions) error {
+	if err := p.openLag(b, command); err != nil {
+		return err
+	}
+	if o.worker || p.s.cfg.Store.DSN.Reveal() != "" {
 		if err := p.openStore(ctx, b, o.worker); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.worker {
 		if err := p.openWorker(ctx, b, command, o.tune); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.intake {
-		return p, p.openIntake(ctx, b, command, o.tests)
+		return p.openIntake(ctx, b, command, o.tests)
 	}
-	return p, nil
+	return nil
 }
 
 func (p *plant) openLag(b *base, command string) (err error) {

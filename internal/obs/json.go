@@ -3,6 +3,9 @@ package obs
 import (
 	"context"
 	"log/slog"
+	"strings"
+
+	"commerce.internal/orderctl/internal/text"
 )
 
 // jsonHandler writes one flat object a line. Groups become prefixes of keys instead of objects, so that what it adds
@@ -71,10 +74,29 @@ func flatten(out []slog.Attr, prefix string, a slog.Attr) []slog.Attr {
 	return out
 }
 
-// rename gives slog's message its name in our lines.
-func rename(groups []string, a slog.Attr) slog.Attr {
+// maxText is how much of a foreign text a line shows.
+const maxText = 1 << 10
+
+// tidy gives slog's message its name in our lines, and escapes text: encoding/json leaves C1 controls and bidirectional
+// overrides as they are, and somebody will look at the lines on a terminal.
+func tidy(groups []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.MessageKey && len(groups) == 0 {
 		a.Key = KeyMessage
 	}
+	switch a.Value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(bounded(a.Value.String()))
+	case slog.KindAny:
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(bounded(err.Error()))
+		}
+	}
 	return a
+}
+
+func bounded(s string) string {
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "") + "..."
+	}
+	return text.Safe(s)
 }

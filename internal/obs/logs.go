@@ -61,7 +61,7 @@ func newHandler(w io.Writer, o LogOptions, level slog.Leveler) slog.Handler {
 	if o.Text {
 		return &textHandler{w: w, level: level}
 	}
-	inner := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: rename})
+	inner := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: tidy})
 	var h slog.Handler = &jsonHandler{inner: inner}
 	if o.Service != "" {
 		h = h.WithAttrs([]slog.Attr{slog.String(KeyService, o.Service)})

@@ -218,3 +218,19 @@ func TestTheAuditTrailIsNeverSampled(t *testing.T) {
 		}
 	})
 }
+
+func TestForeignTextIsEscapedInJSONLinesToo(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	l := obs.NewLogs(obs.LogOptions{Writer: &b, Level: slog.LevelInfo, Service: "s"})
+	l.Log.With(slog.String("client", "\u202ea")).Info("m", slog.String("order_id", "\x1b[2J\u009b"), slog.Any("error", errors.New("\x1b]0;x\x07"+strings.Repeat("y", 5000))))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\u009b\u202e\x07") || len(b.String()) > 2000 {
+		t.Errorf("a line holds a raw control or has no end: %q", b.String())
+	}
+	if !strings.Contains(b.String(), `\\x1b[2J\\u009b`) {
+		t.Errorf("the text does not show: %q", b.String())
+	}
+}
