@@ -101,3 +101,16 @@ func TestReadmeShowsTheBlockOfDev(t *testing.T) {
 		}
 	}
 }
+
+func TestReadmeQuotesTheExitCodes(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range exitMeanings() {
+		if row := fmt.Sprintf("| %d | %s |", m.code, m.text); !strings.Contains(string(readme), row) {
+			t.Errorf("README.md has no row %q", row)
+		}
+	}
+}
