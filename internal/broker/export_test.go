@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -35,3 +36,15 @@ func (w Watch) Silent(group string, info *kfake.GroupInfo) []string {
 
 // Logger returns the log that the broker writes to.
 func (b *Broker) Logger() *slog.Logger { return b.opts.Log }
+
+// Connected reports whether a client's connection is open as the broker sees it.
+func (b *Broker) Connected(client net.Addr) bool {
+	b.gate.mu.Lock()
+	defer b.gate.mu.Unlock()
+	for c := range b.gate.conns {
+		if c.RemoteAddr().String() == client.String() {
+			return true
+		}
+	}
+	return false
+}
