@@ -148,7 +148,7 @@ func TestADuplicateIsASuccessWithoutAnOffset(t *testing.T) { // pitfall 5
 func TestAnErrorAfterTheHandOverIsUnknownAndTheNextIsWritten(t *testing.T) {
 	t.Parallel()
 	for name, code := range map[string]*kerr.Error{
-		"out of order": kerr.OutOfOrderSequenceNumber, "not authorized": kerr.TopicAuthorizationFailed, "unknown to us": kerr.ErrorForCode(90).(*kerr.Error),
+		"out of order": kerr.OutOfOrderSequenceNumber, "not authorized": kerr.TopicAuthorizationFailed, "unknown to us": kerr.ProducerFenced,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
