@@ -64,7 +64,7 @@ var ours = map[string][]string{
 }
 
 // testOnly is what test files may import beside what their package may.
-var testOnly = []string{"internal/broker/brokertest", "internal/store/storetest"}
+var testOnly = []string{"internal/broker", "internal/broker/brokertest", "internal/store/storetest"}
 
 type pkg struct {
 	ImportPath   string

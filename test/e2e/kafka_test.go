@@ -77,3 +77,37 @@ func rewind(t *testing.T, brokers, group, topic string, partitions int32) {
 		return nil
 	})
 }
+
+// logEnd is how many records a topic has been given: the sum of the ends of its partitions.
+func logEnd(t *testing.T, brokers, topic string) int64 {
+	t.Helper()
+	cl := client(t, brokers)
+	meta := kmsg.NewPtrMetadataRequest()
+	mt := kmsg.NewMetadataRequestTopic()
+	mt.Topic = kmsg.StringPtr(topic)
+	meta.Topics = append(meta.Topics, mt)
+	m, err := meta.RequestWith(t.Context(), cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := kmsg.NewListOffsetsRequestTopic()
+	ask.Topic = topic
+	for _, p := range m.Topics[0].Partitions {
+		part := kmsg.NewListOffsetsRequestTopicPartition()
+		part.Partition, part.Timestamp = p.Partition, -1
+		ask.Partitions = append(ask.Partitions, part)
+	}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID, req.Topics = -1, append(req.Topics, ask)
+	var sum int64
+	for _, shard := range cl.RequestSharded(t.Context(), req) {
+		resp, ok := shard.Resp.(*kmsg.ListOffsetsResponse)
+		if shard.Err != nil || !ok {
+			t.Fatalf("ask for the ends of %s: %v", topic, shard.Err)
+		}
+		for _, p := range resp.Topics[0].Partitions {
+			sum += p.Offset
+		}
+	}
+	return sum
+}
