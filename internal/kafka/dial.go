@@ -49,6 +49,7 @@ func Dial(ctx context.Context, o Options, p Purpose, tweaks ...func(*sarama.Conf
 	cfg.Net.Proxy.Enable, cfg.Net.Proxy.Dialer = true, line
 	cfg.Metadata.Retry.BackoffFunc = line.wait(cfg.Metadata.Retry.Backoff)
 	cfg.Producer.Retry.BackoffFunc = line.wait(cfg.Producer.Retry.Backoff)
+	cfg.Producer.Transaction.Retry.BackoffFunc = line.wait(cfg.Producer.Transaction.Retry.Backoff) // of the producer id
 	client, err := sarama.NewClient(o.Brokers, cfg)
 	if err != nil {
 		line.cut()

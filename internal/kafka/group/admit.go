@@ -3,6 +3,8 @@ package group
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -45,6 +47,14 @@ func (g *Group) admit(topic string, partition int32) bool {
 		return false
 	}
 	committed, low, high, err := g.bounds(at)
+	for try := 0; err != nil && try < 5; try++ { // sarama would ask again after 5 s; an election is over sooner
+		select {
+		case <-session.Context().Done():
+			return false
+		case <-time.After(200 * time.Millisecond):
+		}
+		committed, low, high, err = g.bounds(at)
+	}
 	if err != nil {
 		g.log.Warn("the bounds of a partition are not known: asking again", append(attrs(at), slog.Any(obs.KeyError, err))...)
 		return false
@@ -143,12 +153,18 @@ func (g *Group) park(at place, committed, high int64) {
 	}
 }
 
-func (g *Group) unpark() {
+// unpark forgets what was parked: all of it, or what is not ours any more.
+func (g *Group) unpark(all bool) {
 	g.mu.Lock()
-	parked := g.parked
-	g.parked = map[place]string{}
+	var gone []place
+	for at := range g.parked {
+		if all || g.session == nil || !slices.Contains(g.session.Claims()[at.topic], at.partition) {
+			delete(g.parked, at)
+			gone = append(gone, at)
+		}
+	}
 	g.mu.Unlock()
-	for at := range parked {
+	for _, at := range gone {
 		if g.opts.OnHalt != nil {
 			g.opts.OnHalt(at.topic, at.partition, "")
 		}

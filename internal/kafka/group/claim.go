@@ -109,7 +109,7 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.g.mu.Lock()
 	h.g.session, h.g.generation = s, s.GenerationID()
 	h.g.mu.Unlock()
-	h.g.unpark()
+	h.g.unpark(true)
 	return nil
 }
 

@@ -175,6 +175,7 @@ func (g *Group) watch(ctx context.Context) {
 			continue
 		}
 		g.countGenerations()
+		g.unpark(false)
 		if look := g.looker(); look != nil {
 			g.checkCommits(look)
 			g.sweep(look)

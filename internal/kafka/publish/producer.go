@@ -69,13 +69,15 @@ func New(ctx context.Context, k kafka.Options, o Options) (*Producer, error) {
 	// An idempotent producer asks for its id here; that must not outlast ctx.
 	stop := context.AfterFunc(ctx, client.Cut)
 	async, err := sarama.NewAsyncProducerFromClient(client.Client)
-	if !stop() && err == nil {
-		async.AsyncClose()
+	if !stop() {
+		if err == nil {
+			async.AsyncClose()
+		}
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		_ = client.Close()
-		return nil, fmt.Errorf("start producer: %w", k.Explain(err))
+		return nil, fmt.Errorf("start producer: %w", explain(k, err))
 	}
 	p := &Producer{
 		opts: o, log: o.Log, client: client, async: async,
@@ -85,6 +87,16 @@ func New(ctx context.Context, k kafka.Options, o Options) (*Producer, error) {
 	p.drains.Go(p.drainSuccesses)
 	p.drains.Go(p.drainErrors)
 	return p, nil
+}
+
+// explain says what to do where a cluster refuses idempotent producers.
+func explain(k kafka.Options, err error) error {
+	err = k.Explain(err)
+	var e *kafka.Error
+	if errors.Is(err, sarama.ErrClusterAuthorizationFailed) && errors.As(err, &e) {
+		e.Tip = "the cluster refuses idempotent producers: grant IDEMPOTENT_WRITE, or set kafka.idempotent: false"
+	}
+	return err
 }
 
 // Publish puts m on its way. An error says that m was certainly not written. Without one, done is called exactly once,

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"commerce.internal/orderctl/internal/broker/brokertest"
 	"commerce.internal/orderctl/internal/kafka"
 	"commerce.internal/orderctl/internal/kafka/publish"
@@ -216,5 +219,44 @@ func TestTheBufferIsBoundedInBytes(t *testing.T) {
 	silent.unmute()
 	if err := p.Room(t.Context(), "orders", 0); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAClusterThatRefusesIdempotenceEndsTheStart(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t, brokertest.Topics(1, "orders"))
+	b.Fault(brokertest.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.ClusterAuthorizationFailed, Count: -1})
+	o := publish.Options{Topics: []string{"orders"}, Log: slog.New(slog.DiscardHandler)}
+	_, err := publish.New(t.Context(), options(b.Addr()), o)
+	var e *kafka.Error
+	if !errors.As(err, &e) || e.ExitCode() != 4 || !strings.Contains(e.Hint(), "kafka.idempotent: false") {
+		t.Fatalf("err = %v", err)
+	}
+	k := options(b.Addr())
+	k.Idempotent = false
+	p, err := publish.New(t.Context(), k, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := newOutcomes()
+	if err := out.publish(p, message(0, "k", value(1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	out.check(t, b)
+}
+
+func TestTheStartOfAProducerEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t, brokertest.Topics(1, "orders"))
+	b.Mute(kmsg.InitProducerID)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := publish.New(ctx, options(b.Addr()), publish.Options{Topics: []string{"orders"}, Log: slog.New(slog.DiscardHandler)})
+	if took := time.Since(began); !errors.Is(err, queue.ErrUnreachable) || took > 3*time.Second {
+		t.Errorf("err = %v after %v", err, took)
 	}
 }
