@@ -48,3 +48,6 @@ func (b *Broker) Connected(client net.Addr) bool {
 	}
 	return false
 }
+
+// Dir returns where the log lies.
+func (b *Broker) Dir() string { return b.dir }

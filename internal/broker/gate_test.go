@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -82,7 +84,7 @@ func TestWhatIsNotKafkaIsCutOff(t *testing.T) {
 	_ = w.c.SetDeadline(time.Now().Add(2 * time.Second))
 	if err := tls.Client(w.c, &tls.Config{InsecureSkipVerify: true}).Handshake(); err == nil {
 		t.Error("a TLS handshake with a plain listener")
-	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("a TLS hello: the connection is open after two seconds")
 	}
 	if at := put(t, c, "orders", "after", time.Now()); at != 1 {

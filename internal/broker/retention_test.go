@@ -3,10 +3,13 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"commerce.internal/orderctl/internal/broker"
@@ -212,5 +215,23 @@ func TestLogBytesGrowWithTheLog(t *testing.T) {
 	n, err := b.LogBytes()
 	if err != nil || n < 150 || n > 600 {
 		t.Errorf("LogBytes() = %d, %v", n, err)
+	}
+}
+
+// A start reads whole segments, so they are small.
+func TestALogIsCutIntoSegmentsOf16MiB(t *testing.T) {
+	t.Parallel()
+	b := open(t, onDisk(t.TempDir()))
+	if err := b.CreateTopic("orders", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, b.Addr(), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	large := strings.Repeat("x", 900_000)
+	for range 20 {
+		put(t, c, "orders", large, time.Now())
+	}
+	files, err := filepath.Glob(filepath.Join(b.Dir(), "partitions", "orders-0", "*.dat"))
+	if err != nil || len(files) != 2 {
+		t.Errorf("18 MB lie in %d segments (%v), want 2", len(files), err)
 	}
 }

@@ -2,8 +2,10 @@ package broker_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -67,6 +69,5 @@ func (w *wire) ask(req kmsg.Request) kmsg.Response {
 func (w *wire) gone() bool {
 	_ = w.c.SetReadDeadline(time.Now().Add(2 * time.Second))
 	_, err := io.Copy(io.Discard, w.c)
-	ne, timed := err.(net.Error)
-	return !timed || !ne.Timeout()
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
