@@ -49,7 +49,7 @@ func TestAFaultLastsUntilItIsRemoved(t *testing.T) {
 	t.Parallel()
 	b := brokertest.Start(t, brokertest.Topics(1, "orders"))
 	f := b.Fault(brokertest.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
-	c := b.Client()
+	c := b.Client(kgo.MetadataMinAge(20 * time.Millisecond))
 	done := make(chan error, 1)
 	go func() {
 		done <- c.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte("v")}).FirstErr()
