@@ -34,7 +34,7 @@ func (s *session) logs(service string, long bool) (*obs.Logs, error) {
 	if err := level.UnmarshalText([]byte(s.cfg.Log.Level)); err != nil {
 		return nil, fmt.Errorf("read log.level: %w", err)
 	}
-	var w io.Writer = s.env.stderr
+	w := s.env.stderr
 	text := s.cfg.Log.Format == "text" || s.cfg.Log.Format == "auto" && (s.env.stderrTerminal || !long)
 	switch {
 	case !long && s.global.verbose == 0:

@@ -65,7 +65,7 @@ func (d *devData) claim() error {
 	var mark struct {
 		Format int `json:"format"`
 	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
+	raw, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		raw, err := json.Marshal(map[string]any{"format": devFormat, "version": buildInfo().Version})

@@ -197,7 +197,7 @@ func call(method, url, contentType, body string) (int, string, error) {
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{}).Do(req)
 	if err != nil {
 		return 0, "", err
 	}

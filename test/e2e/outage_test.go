@@ -37,7 +37,7 @@ func newLaptop(t *testing.T, env ...string) *laptop {
 
 func (l *laptop) boot() {
 	l.t.Helper()
-	l.dev = l.box.start("dev", "--data-dir", l.data, "--kafka-addr", l.kafka, "--addr", l.api, "--admin-addr", l.admin)
+	l.dev = l.start("dev", "--data-dir", l.data, "--kafka-addr", l.kafka, "--addr", l.api, "--admin-addr", l.admin)
 	serving(l.t, l.api)
 	l.env = append(l.env, "ORDERCTL_CONFIG="+filepath.Join(l.data, "orderctl.yaml"))
 }
@@ -89,7 +89,7 @@ func outage(t *testing.T, l *laptop, begin func() (restore func())) {
 	l.shop.settled(time.Minute)
 	restore := begin()
 	end := time.Now().Add(away)
-	load := l.box.start("produce", "--rate", "50", "--duration", strconv.Itoa(int(away.Seconds()))+"s", "--via", "http", "--url", "http://"+l.api,
+	load := l.start("produce", "--rate", "50", "--duration", strconv.Itoa(int(away.Seconds()))+"s", "--via", "http", "--url", "http://"+l.api,
 		"--acked", l.shop.acked+".2", "--run-id", "during", "-o", "json")
 	eventually(t, away+time.Minute, "the outage is over", func() error {
 		if time.Now().Before(end) {

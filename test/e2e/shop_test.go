@@ -155,6 +155,9 @@ func (s *shop) exact() {
 			sold[i.ProductID] += i.Quantity
 		}
 	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
 	if len(sold) == 0 {
 		s.t.Error("no order took anything: the stock shows nothing")
 	}

@@ -51,7 +51,7 @@ func Jars(ctx context.Context) (string, error) {
 	if jars, _ := filepath.Glob(filepath.Join(lib, "kafka_*.jar")); len(jars) > 0 {
 		return lib, nil
 	}
-	if err := os.MkdirAll(work, 0o755); err != nil {
+	if err := os.MkdirAll(work, 0o750); err != nil {
 		return "", fmt.Errorf("make %s: %w", work, err)
 	}
 	pom, err := files.ReadFile("pom.xml")
@@ -117,7 +117,7 @@ func (c *Cluster) StartNode(id int) error {
 		return fmt.Errorf("open log of node %d: %w", id, err)
 	}
 	defer log.Close()
-	n.cmd = c.java("-Xmx384m", "kafka.Kafka", c.propsFile(id))
+	n.cmd = exec.Command("java", c.javaArgs("-Xmx384m", "kafka.Kafka", c.propsFile(id))...) //nolint:noctx,gosec // a node outlives the call that starts it
 	n.cmd.Stdout, n.cmd.Stderr = log, log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {
@@ -160,9 +160,7 @@ func (c *Cluster) Close() error {
 
 // Tool runs one of Kafka's own tools ("org.apache.kafka.tools.TopicCommand", ...) and returns what it printed.
 func (c *Cluster) Tool(ctx context.Context, class string, args ...string) (string, error) {
-	cmd := c.java("-Xmx256m", class, args...)
-	run := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
-	out, err := run.CombinedOutput()
+	out, err := exec.CommandContext(ctx, "java", c.javaArgs("-Xmx256m", class, args...)...).CombinedOutput() //nolint:gosec // tests choose the tool
 	if err != nil {
 		return string(out), fmt.Errorf("run %s: %w\n%s", class, err, out)
 	}
@@ -182,13 +180,12 @@ func (c *Cluster) LogTail() string {
 	return b.String()
 }
 
-func (c *Cluster) java(heap, class string, args ...string) *exec.Cmd {
-	all := append([]string{
+func (c *Cluster) javaArgs(heap, class string, args ...string) []string {
+	return append([]string{
 		heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.awt.headless=true",
 		"-Dlog4j2.configurationFile=" + filepath.Join(c.dir, "log4j2.properties"), "-Dlog4j2.disableJmx=true",
 		"-Dkafka.logs.dir=" + c.dir, "-cp", filepath.Join(c.lib, "*"), class,
 	}, args...)
-	return exec.Command("java", all...) //nolint:noctx // a node outlives the call that starts it
 }
 
 func (c *Cluster) propsFile(id int) string {
