@@ -56,10 +56,16 @@ func NewTracing(ctx context.Context, o TraceOptions) (*Tracing, error) {
 	}))
 	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(resource.NewSchemaless(
 		attribute.String("service.name", o.Service), attribute.String("service.version", o.Version))))
-	return &Tracing{Provider: p, shutdown: p.Shutdown}, nil
+	return &Tracing{Provider: p, shutdown: func(ctx context.Context) error {
+		if err := p.Shutdown(ctx); err != nil {
+			o.Log.WarnContext(ctx, "traces not exported", slog.Any(KeyError, err))
+		}
+		return nil
+	}}, nil
 }
 
-// Shutdown exports what is left, for at most three seconds.
+// Shutdown exports what is left, for at most three seconds. That a collector does not take it is a line in the log, never
+// the failure of a process that did its work.
 func (t *Tracing) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()

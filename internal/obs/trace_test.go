@@ -1,7 +1,6 @@
 package obs_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -83,6 +82,9 @@ func TestSpansReachTheCollectorAndADeadOneIsALogLine(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("a dead collector holds the end up for %v", took)
 	}
+	if !strings.Contains(w.String(), "traces not exported") {
+		t.Error("a dead collector is silent")
+	}
 }
 
 func export(t *testing.T, l *obs.Logs, endpoint string) {
@@ -96,7 +98,9 @@ func export(t *testing.T, l *obs.Logs, endpoint string) {
 		t.Error("with a collector roots are sampled")
 	}
 	span.End()
-	_ = tracing.Shutdown(context.WithoutCancel(t.Context())) // a dead collector is an error here, told to the caller
+	if err := tracing.Shutdown(t.Context()); err != nil {
+		t.Errorf("the process fails with its collector: %v", err)
+	}
 }
 
 func TestTracingRefusesToExportWithoutALog(t *testing.T) {

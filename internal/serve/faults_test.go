@@ -151,7 +151,7 @@ func TestLimitsAreFixed(t *testing.T) {
 	}{
 		"orders":        {func(o *serve.Options) { o.Limits.InFlight = 3 }, "orders", 3},
 		"partition":     {func(o *serve.Options) { o.Limits.PerPartition = 2 }, "partition", 2},
-		"bytes":         {func(o *serve.Options) { o.Limits.BatchBody, o.Limits.InFlightBytes = 1, int64(4*len(good))+1 }, "bytes", 4},
+		"bytes":         {func(o *serve.Options) { o.Limits.Body, o.Limits.BatchBody, o.Limits.InFlightBytes = int64(len(good)), 1, int64(4*len(good))+1 }, "bytes", 4},
 		"all are apart": {func(*serve.Options) {}, "", 6},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,15 +239,16 @@ func TestWhatMovesTheBreaker(t *testing.T) {
 		scripts []func(int, queue.Message, done) error
 		opens   bool
 	}{
-		"four unknowns":                {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown}, false},
-		"a success between":            {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, nil, unknown}, false},
-		"a refusal by the broker":      {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, fails(queue.Rejected, "x"), unknown}, false},
-		"a busy producer changes none": {[]func(int, queue.Message, done) error{unknown, unknown, refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), unknown, unknown, unknown}, true},
-		"busy, again and again":        {[]func(int, queue.Message, done) error{refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"})}, false},
-		"no leader, once":              {[]func(int, queue.Message, done) error{fails(queue.NotSent, "no-leader")}, true},
-		"no leader after an attempt":   {[]func(int, queue.Message, done) error{fails(queue.Unknown, "no-leader")}, true},
-		"refused, once":                {[]func(int, queue.Message, done) error{refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "refused"})}, true},
-		"a client-side rejection":      {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, refuses(&queue.PublishError{Kind: queue.Rejected, Reason: "too-large"})}, false},
+		"four unknowns":                         {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown}, false},
+		"a success between":                     {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, nil, unknown}, false},
+		"a refusal by the broker":               {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, fails(queue.Rejected, "x"), unknown}, false},
+		"a busy producer changes none":          {[]func(int, queue.Message, done) error{unknown, unknown, refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), unknown, unknown, unknown}, true},
+		"busy, again and again":                 {[]func(int, queue.Message, done) error{refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"}), refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "busy"})}, false},
+		"no leader, once":                       {[]func(int, queue.Message, done) error{fails(queue.NotSent, "no-leader")}, true},
+		"no leader after an attempt":            {[]func(int, queue.Message, done) error{fails(queue.Unknown, "no-leader")}, true},
+		"the client says nothing of the broker": {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, refuses(&queue.PublishError{Kind: queue.Rejected, Reason: "too-large"}), unknown}, true},
+		"refused, once":                         {[]func(int, queue.Message, done) error{refuses(&queue.PublishError{Kind: queue.NotSent, Reason: "refused"})}, true},
+		"a client-side rejection":               {[]func(int, queue.Message, done) error{unknown, unknown, unknown, unknown, refuses(&queue.PublishError{Kind: queue.Rejected, Reason: "too-large"})}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

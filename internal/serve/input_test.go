@@ -213,6 +213,8 @@ func TestBodyLimits(t *testing.T) {
 	early.Header.Set("Content-Type", "application/json")
 	early.ContentLength = limit + 1
 	cut := zipped(t, []byte(good))
+	nothings := chunked(bytes.NewReader(bytes.Repeat(zipped(t, nil), limit/20)))
+	nothings.Header.Set("Content-Encoding", "gzip")
 	for name, tt := range map[string]struct {
 		r    *http.Request
 		code int
@@ -226,6 +228,7 @@ func TestBodyLimits(t *testing.T) {
 		"zipped, one more":               {gz(zipped(t, []byte(padded(limit+1)))), 413},
 		"zipped, cut short":              {gz(cut[:len(cut)-6]), 400},
 		"zipped, with a tail":            {gz(append(bytes.Clone(cut), "tail"...)), 400},
+		"chunks of zipped nothings":      {nothings, 413},
 		"zipped nothings without an end": {gz(bytes.Repeat(zipped(t, nil), limit/20)), 413},
 	} {
 		a := w.do(tt.r)

@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -60,6 +61,9 @@ func TestAnAcceptedOrderIsOneRecordWithEveryHeader(t *testing.T) {
 	}
 	if a.header.Get("Location") != "/orders/A-1" || a.header.Get("X-Request-Id") != "req-7" {
 		t.Errorf("headers %v", a.header)
+	}
+	if b := w.do(post("/v1/orders", good)); b.header.Get("Location") != "/v1/orders/A-1" {
+		t.Errorf("under /v1: %v", b.header)
 	}
 	w.unused()
 }
@@ -286,6 +290,19 @@ func TestEveryAnswerIsHardened(t *testing.T) {
 		if a.header.Get("X-Request-Id") == "" || !regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$`).MatchString(a.header.Get("Traceresponse")) {
 			t.Errorf("%s: %v", name, a.header)
 		}
+	}
+}
+
+func TestOnlyTLSPromisesTLS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := post("/orders", good)
+	r.TLS = &tls.ConnectionState{}
+	if a := w.do(r); a.header.Get("Strict-Transport-Security") == "" {
+		t.Error("no HSTS under TLS")
+	}
+	if a := w.post(good); a.header.Get("Strict-Transport-Security") != "" {
+		t.Error("HSTS without TLS")
 	}
 }
 

@@ -5,6 +5,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -92,18 +93,38 @@ type Options struct {
 }
 
 func (o Options) validate() error {
-	for name, missing := range map[string]bool{
-		"Publisher": o.Publisher == nil, "Partition": o.Partition == nil, "Partitions": o.Partitions < 1, "Topic": o.Topic == "",
-		"Log": o.Log == nil, "Audit": o.Audit == nil, "Reg": o.Reg == nil, "Tracer": o.Tracer == nil,
-		"Timeouts.Publish": o.Timeouts.Publish <= 0, "Limits.Body": o.Limits.Body <= 0, "Limits.BatchBody": o.Limits.BatchBody <= 0,
-		"Limits.Batch": o.Limits.Batch < 1, "Limits.InFlight": o.Limits.InFlight < 1, "Limits.PerPartition": o.Limits.PerPartition < 1,
-		"Limits.InFlightBytes": o.Limits.InFlightBytes < o.Limits.BatchBody, "Limits.Connections": o.Limits.Connections < 1,
-		"Breaker.Failures": o.Breaker.Failures < 1, "Breaker.Probe": o.Breaker.Probe <= 0, "Currency": o.Currency == "",
-		"Group": o.Group == "",
+	for _, required := range []struct {
+		name  string
+		given bool
+	}{
+		{"Publisher", o.Publisher != nil},
+		{"Partition", o.Partition != nil},
+		{"Partitions", o.Partitions > 0},
+		{"Topic", o.Topic != ""},
+		{"Group", o.Group != ""},
+		{"Log", o.Log != nil},
+		{"Audit", o.Audit != nil},
+		{"Reg", o.Reg != nil},
+		{"Tracer", o.Tracer != nil},
+		{"Timeouts.Publish", o.Timeouts.Publish > 0},
+		{"Limits.Body", o.Limits.Body > 0},
+		{"Limits.BatchBody", o.Limits.BatchBody > 0},
+		{"Limits.Batch", o.Limits.Batch > 0},
+		{"Limits.Connections", o.Limits.Connections > 0},
+		{"Limits.InFlight", o.Limits.InFlight > 0},
+		{"Limits.PerPartition", o.Limits.PerPartition > 0},
+		{"Limits.InFlightBytes", o.Limits.InFlightBytes > 0},
+		{"Breaker.Failures", o.Breaker.Failures > 0},
+		{"Breaker.Probe", o.Breaker.Probe > 0},
+		{"Unknown", o.Unknown != ""},
+		{"Currency", o.Currency != ""},
 	} {
-		if missing {
-			return fmt.Errorf("serve: Options.%s is required", name)
+		if !required.given {
+			return fmt.Errorf("serve: Options.%s is required", required.name)
 		}
+	}
+	if o.Limits.InFlightBytes < max(o.Limits.Body, o.Limits.BatchBody) {
+		return errors.New("serve: Options.Limits.InFlightBytes has no room for one body")
 	}
 	return nil
 }
