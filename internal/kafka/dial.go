@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -14,7 +15,9 @@ import (
 // Client is a sarama client whose connections can be cut.
 type Client struct {
 	sarama.Client
-	line *lifeline
+	line   *lifeline
+	close  sync.Once // sarama's own Close panics when two call it at once
+	closed error
 }
 
 // Cut closes every connection of the client at once and refuses new ones, so that whatever waits for an answer fails
@@ -22,13 +25,15 @@ type Client struct {
 // closed.
 func (c *Client) Cut() { c.line.cut() }
 
-// Close closes the client. It does not wait for answers that may never come.
+// Close closes the client. It does not wait for answers that may never come. Closing again does nothing.
 func (c *Client) Close() error {
-	c.line.cut()
-	if err := c.Client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
-		return fmt.Errorf("close kafka client: %w", err)
-	}
-	return nil
+	c.close.Do(func() {
+		c.line.cut()
+		if err := c.Client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
+			c.closed = fmt.Errorf("close kafka client: %w", err)
+		}
+	})
+	return c.closed
 }
 
 // Dial returns a client once one of the brokers has let us in. It honours ctx, which sarama alone does not: a port that

@@ -104,17 +104,8 @@ func (o Options) timeout() time.Duration {
 }
 
 // Partition returns the partition of a key among n, as Java clients choose it: murmur2 of its bytes. A missing key is
-// hashed as an empty one.
-func Partition(key []byte, n int32) int32 {
-	if n <= 0 {
-		return 0
-	}
-	p, err := sarama.NewMurmur2Partitioner("").Partition(&sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}, n)
-	if err != nil { // an Encoder that cannot fail
-		return 0
-	}
-	return p
-}
+// hashed as an empty one. For many keys see Partitioner.
+func Partition(key []byte, n int32) int32 { return Partitioner()(key, n) }
 
 // apiVersion is the newest protocol we speak; with older brokers sarama goes back to theirs.
 func apiVersion() sarama.KafkaVersion { return sarama.V3_6_0_0 }

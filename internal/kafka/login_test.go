@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,10 +167,13 @@ func TestACutEndsWhatWaits(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("ended after %v", took)
 	}
-	if err := c.Close(); err != nil {
-		t.Error(err)
+	var closers sync.WaitGroup
+	for range 50 { // pitfall 8
+		closers.Go(func() {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	if err := c.Close(); err != nil {
-		t.Errorf("closed twice: %v", err)
-	}
+	closers.Wait()
 }
