@@ -17,6 +17,7 @@ type fault struct {
 	unique bool // a UNIQUE key refused the row
 	busy   bool // another process has it: worth another try at once
 	ours   bool // the statement itself is wrong: whoever wrote it is to blame, not the connection
+	lost   bool // the connection is worth nothing any more
 }
 
 // failure is an error that says what it means for a record or a batch. Both the meaning and the cause can be found in
@@ -55,7 +56,7 @@ func meaning(d dialect, err error) fault {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fault{class: queue.ClassTimeout, code: "deadline"}
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):
-		return fault{class: queue.ClassOutage, code: "connection"}
+		return fault{class: queue.ClassOutage, code: "connection", lost: true}
 	}
 	return d.blame(err)
 }

@@ -113,6 +113,22 @@ func TestALogThatWasRemovedLosesNothing(t *testing.T) {
 	}
 }
 
+// Another file with the same content takes the place, and the log is still there: the old file must be let go, or its
+// next checkpoint would take orders out of the log into a file that nobody will open again.
+func TestAnotherFileTakesThePlaceAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s := open(t, options(path))
+	mustApply(t, s, names("before", 20)...)
+	rename(t, path, path+".old")
+	copyFile(t, path+".old", path)
+	mustApply(t, s, "after")
+	mustFind(t, s, true, append(names("before", 20), "after")...)
+	if n := handles(t, path+".old"); n > 0 {
+		t.Errorf("%d handles of the old file are open", n)
+	}
+}
+
 // The file goes away between the writes and their commit: the commit is none.
 func TestACommitIntoARemovedFileIsNone(t *testing.T) {
 	t.Parallel()

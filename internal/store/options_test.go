@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -149,15 +150,16 @@ func TestTheLockOfTheMigrations(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = store.Migrate(ctx, options(path))
 	wantCoded(t, err, 3, "deadline exceeded", "store.dsn")
-	timer := time.AfterFunc(100*time.Millisecond, func() { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) })
-	defer timer.Stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { after(t, 100*time.Millisecond); _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) })
 	if list, err := store.Migrate(t.Context(), options(path)); err != nil || len(list) == 0 {
 		t.Errorf("after the lock was given back: %v, %v", list, err)
 	}

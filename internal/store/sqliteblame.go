@@ -22,8 +22,10 @@ func (d *sqliteDialect) blame(err error) fault {
 		f.class, f.busy = queue.ClassOutage, true
 	case lib.SQLITE_ERROR:
 		f.class, f.ours = queue.ClassOutage, true
-	case lib.SQLITE_PERM, lib.SQLITE_NOMEM, lib.SQLITE_READONLY, lib.SQLITE_IOERR, lib.SQLITE_CORRUPT, lib.SQLITE_FULL,
-		lib.SQLITE_CANTOPEN, lib.SQLITE_SCHEMA, lib.SQLITE_MISUSE, lib.SQLITE_AUTH, lib.SQLITE_NOTADB:
+	case lib.SQLITE_NOMEM, lib.SQLITE_READONLY, lib.SQLITE_IOERR, lib.SQLITE_CORRUPT, lib.SQLITE_CANTOPEN,
+		lib.SQLITE_MISUSE, lib.SQLITE_NOTADB:
+		f.class, f.lost = queue.ClassOutage, true
+	case lib.SQLITE_PERM, lib.SQLITE_FULL, lib.SQLITE_SCHEMA, lib.SQLITE_AUTH: // another connection would say the same
 		f.class = queue.ClassOutage
 	case lib.SQLITE_TOOBIG, lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE:
 		f.class = queue.ClassFatal

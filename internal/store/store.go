@@ -89,10 +89,17 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Close ends all connections. Calls that are still running fail.
+// Close waits for the transactions that run and ends all connections. Later calls fail.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	return s.hangUp(nil)
+	for range cap(s.writers) {
+		s.writers <- struct{}{}
+	}
+	err := s.hangUp(nil)
+	for range cap(s.writers) {
+		<-s.writers // whoever still waits learns that the store is closed
+	}
+	return err
 }

@@ -42,8 +42,8 @@ func newTexts(y syntax) texts {
 			WHERE consumer_group = ? AND order_id = ? AND status = ?`),
 		countRows: r(`SELECT state, count(*) FROM orderctl_messages
 			WHERE consumer_group = ? AND state <> 'done' GROUP BY state`),
-		expired: r(`SELECT msg_id, fingerprint, at_topic, at_partition, at_offset FROM orderctl_messages
-			WHERE consumer_group = ? AND src_topic = ? AND src_partition = ? AND src_offset < ?
+		expired: r(`SELECT ` + columns + ` FROM orderctl_messages
+			WHERE consumer_group = ? AND src_topic = ? AND src_partition = ? AND src_offset > ? AND src_offset < ?
 			AND state = 'done' AND updated_at < ? ORDER BY src_offset LIMIT ?`),
 		rowsOfOrder: r(`SELECT ` + columns + ` FROM orderctl_messages
 			WHERE consumer_group = ? AND order_id = ? ORDER BY src_topic, src_partition, src_offset, fingerprint`),

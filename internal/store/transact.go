@@ -2,11 +2,8 @@ package store
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
-
-	"commerce.internal/orderctl/internal/queue"
 )
 
 // A database that another process holds is asked again at once, so often and so long; each question waits by itself
@@ -28,7 +25,7 @@ func (s *Store) transact(ctx context.Context, doing string, fn func(*session) er
 		if try < busyTries && time.Since(began) < busyTotal && meaning(s.dialect, err).busy {
 			continue
 		}
-		if own := (*recordError)(nil); errors.As(err, &own) {
+		if ownOf(err) != nil {
 			return err
 		}
 		return whole(s.dialect, doing, err)
@@ -43,21 +40,23 @@ func (s *Store) attempt(ctx context.Context, fn func(*session) error) error {
 	defer s.give(x)
 	defer x.rollback(ctx) // before give, and also when fn panics
 	err = x.run(ctx, fn)
-	if err != nil && s.broken(err) {
-		// The connections are worth nothing any more. The next call opens new ones, so nobody has to restart
-		// anything when the database is back.
-		if err := s.hangUp(x.link); err != nil {
-			s.opts.Log.DebugContext(ctx, "cannot close database", slog.String("error", err.Error()))
-		}
-	}
+	s.abandon(ctx, x.link, err)
 	return err
+}
+
+// abandon gives up the connections after an error that leaves them useless. The next call opens new ones, so nobody has
+// to restart anything when the database is back.
+func (s *Store) abandon(ctx context.Context, l *link, err error) {
+	if err == nil || ownOf(err) != nil || !meaning(s.dialect, err).lost {
+		return
+	}
+	if err := s.hangUp(l); err != nil {
+		s.opts.Log.DebugContext(ctx, "cannot close database", slog.String("error", err.Error()))
+	}
 }
 
 func (x *session) run(ctx context.Context, fn func(*session) error) error {
 	if err := x.begin(ctx); err != nil {
-		return err
-	}
-	if err := x.link.still(); err != nil {
 		return err
 	}
 	if err := fn(x); err != nil {
@@ -66,19 +65,7 @@ func (x *session) run(ctx context.Context, fn func(*session) error) error {
 	if err := x.commit(ctx); err != nil {
 		return &commitError{err}
 	}
-	return x.link.still() // a commit into a file that was taken away meanwhile is no commit
-}
-
-// broken reports whether an error of the driver leaves the connection useless.
-func (s *Store) broken(err error) bool {
-	if own := (*recordError)(nil); errors.As(err, &own) {
-		return false
-	}
-	if known := (*failure)(nil); errors.As(err, &known) {
-		return false // seen from outside: the connection itself has said nothing
-	}
-	f := meaning(s.dialect, err)
-	return f.class == queue.ClassOutage && !f.busy
+	return x.link.still() // a commit into a file that was taken away since take is no commit
 }
 
 // commitError says that everything was written and only the end of the transaction was refused.

@@ -25,6 +25,7 @@ func (s *Store) look(ctx context.Context, doing string, fn func(*sql.Tx) error) 
 		err = back
 	}
 	if err != nil {
+		s.abandon(ctx, l, err)
 		return whole(s.dialect, doing, err)
 	}
 	return nil

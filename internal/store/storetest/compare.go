@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 
 	"commerce.internal/orderctl/internal/order"
@@ -159,5 +160,31 @@ func lostCompareIsReadAgain(t *testing.T, w *world) {
 	}
 	if got := get(t, s, have.RowKey); got.State != queue.StateDone {
 		t.Errorf("row is %+v", got)
+	}
+}
+
+// alwaysRaced: a record that loses every time ends as raced, and keeps nobody else from being committed.
+func alwaysRaced(t *testing.T, w *world) {
+	s := w.open(t)
+	have := row("m1", "a", queue.StateRetry, 1)
+	put(t, s, have)
+	for _, c := range []struct{ lost, calls int }{{3, 4}, {4, 4}} {
+		calls := 0
+		errs := apply(t, s, run(sample(string(rune('A'+c.lost)), order.Created), 5), record{queue.Lookup{MsgID: "m1", OrderID: "A-1"}, func(seen queue.Seen) queue.Change {
+			to := seen.Message[0]
+			to.Attempts = 9
+			was := to
+			if calls++; calls <= c.lost {
+				was.State = queue.StateDead
+			}
+			return queue.Change{Writes: []queue.Write{{Kind: queue.Update, Was: was, Row: to}}}
+		}})
+		wantNone(t, errs[:1])
+		if calls != c.calls || errors.Is(errs[1], queue.ErrRaced) != (c.lost == 4) {
+			t.Errorf("lost %d times: decided %d times, %v", c.lost, calls, errs[1])
+		}
+	}
+	if n := w.db.Int(t, `SELECT count(*) FROM orders`); n != 2 {
+		t.Errorf("%d orders of the others, want 2", n)
 	}
 }

@@ -133,7 +133,7 @@ func expiry(t *testing.T, w *world) {
 		old("in the tier", queue.StateDone, 4, queue.Position{Topic: tier.Topic, Partition: 3, Offset: 8}),
 		old("unknown commit", queue.StateDone, 5, elsewhere), old("dead", queue.StateDead, 6, at(6)),
 		old("discarded", queue.StateDiscarded, 7, at(7)), old("retry", queue.StateRetry, 8, at(8)), young)
-	committed := map[store.Partition]int64{{Topic: "orders", Partition: 3}: 10, {Topic: tier.Topic, Partition: 3}: 8}
+	committed := []queue.Position{at(10), {Topic: tier.Topic, Partition: 3, Offset: 8}}
 	n, err := s.Expire(t.Context(), "another", time.UnixMilli(2_000), committed)
 	if err != nil || n != 0 {
 		t.Errorf("another group: %d, %v", n, err)
@@ -146,6 +146,28 @@ func expiry(t *testing.T, w *world) {
 	}
 	if n := w.db.Int(t, `SELECT count(*) FROM orderctl_messages`); n != 7 {
 		t.Errorf("%d messages are left, want 7", n)
+	}
+}
+
+// expiryGoesOn: a thousand rows that must stay do not hide those behind them, and one call has its bound.
+func expiryGoesOn(t *testing.T, w *world) {
+	s := w.open(t)
+	var records []record
+	for i := range 2_300 {
+		r := row(fmt.Sprintf("m%04d", i), "a", queue.StateDone, int64(i))
+		if i < 1_100 {
+			r.At.Topic = "orders.g.retry.9s"
+		}
+		records = append(records, insert(r))
+	}
+	wantNone(t, apply(t, s, records...))
+	for _, want := range []int{1_000, 200, 0} {
+		if n, err := s.Expire(t.Context(), group, time.Now(), []queue.Position{at(2_300)}); err != nil || n < want || want == 0 && n > 0 {
+			t.Fatalf("%d messages were forgotten, %v, want %d", n, err, want)
+		}
+	}
+	if n := w.db.Int(t, `SELECT count(*) FROM orderctl_messages`); n != 1_100 {
+		t.Errorf("%d messages are left, want those of the tier", n)
 	}
 }
 

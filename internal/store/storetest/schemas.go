@@ -64,7 +64,7 @@ func migrateAtOnce(t *testing.T, w *world) {
 
 func newerSchema(t *testing.T, w *world) {
 	s := w.open(t)
-	w.db.Exec(t, `INSERT INTO orderctl_schema (version_id, is_applied) VALUES (99, 1)`)
+	w.db.Exec(t, `INSERT INTO orderctl_schema (version_id, is_applied) VALUES (99, true)`)
 	for _, migrates := range []bool{true, false} {
 		o := w.db.Options
 		o.Migrate = migrates
@@ -109,5 +109,46 @@ func closedStore(t *testing.T, w *world) {
 	wantClass(t, s.Ping(t.Context()), queue.ClassOutage)
 	if err := s.Close(); err != nil {
 		t.Errorf("second close: %v", err)
+	}
+}
+
+func closeWaits(t *testing.T, w *world) {
+	s, err := store.Open(t.Context(), w.db.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(sample("A-1", order.Created), 1)
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		errs, err := s.Apply(t.Context(), group, []queue.Lookup{r.look}, func(_ int, seen queue.Seen) queue.Change {
+			close(inside)
+			<-goOn
+			return r.decide(seen)
+		})
+		if err != nil || errs[0] != nil {
+			t.Errorf("apply: %v, %v", errs, err)
+		}
+	})
+	<-inside
+	closed := make(chan error, 1)
+	wg.Go(func() { closed <- s.Close() })
+	for s.Ping(t.Context()) == nil { // until the store has begun to close
+		if t.Context().Err() != nil {
+			t.Fatal("it does not close")
+		}
+	}
+	select {
+	case <-closed:
+		t.Error("it was closed in the middle of a transaction")
+	default:
+	}
+	close(goOn)
+	wg.Wait()
+	if err := <-closed; err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if n := w.db.Int(t, `SELECT count(*) FROM orders`); n != 1 {
+		t.Errorf("%d orders, want the one of the transaction", n)
 	}
 }

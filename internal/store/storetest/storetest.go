@@ -37,6 +37,7 @@ func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
 		{"one content of a message id takes effect, ever", oneContentDone},
 		{"a row that is not done lets go of nothing", deadRowsShareID},
 		{"a lost compare is read and decided again", lostCompareIsReadAgain},
+		{"a record that loses every time is raced, alone", alwaysRaced},
 		{"what was read is what the rules need", seenIsComplete},
 		{"two records of one order see each other in one batch", sameOrderInOneBatch},
 		{"an effect is stored and updated in place", effectIsStored},
@@ -57,6 +58,7 @@ func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
 		{"rows are found by both parts of their key", rowsByKey},
 		{"counts are those of what is not done", counts},
 		{"expiry stays below the commit", expiry},
+		{"expiry goes past what must stay", expiryGoesOn},
 		{"groups do not see each other", groupsApart},
 		{"two stores on one order have one effect", twoStores},
 		{"a process killed in a transaction leaves nothing", killedInTransaction(child)},
@@ -66,6 +68,7 @@ func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
 		{"a schema that is too new is refused", newerSchema},
 		{"a schema that is too old is refused", olderSchema},
 		{"a closed store answers with an outage", closedStore},
+		{"closing waits for the transaction that runs", closeWaits},
 	}
 	for _, c := range suite {
 		t.Run(c.name, func(t *testing.T) {
