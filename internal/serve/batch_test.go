@@ -257,3 +257,84 @@ func TestABatchThatDoesNotFitIsNotBegun(t *testing.T) {
 	}
 	w.unused()
 }
+
+// An open breaker, a probe under way and a full partition refuse single orders of a batch, not the whole.
+func TestABatchMeetsTheGatesOneByOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ends held
+		w := newWorld(t, func(o *serve.Options) { o.Limits.PerPartition = 2 })
+		w.pub.set(func(n int, m queue.Message, d done) error {
+			if m.Partition == 3 {
+				return &queue.PublishError{Kind: queue.NotSent, Reason: "no-leader"}
+			}
+			return ends.script(n, m, d)
+		})
+		var a answer
+		var wg sync.WaitGroup
+		body := []string{goodOrder("A-1"), goodOrder("A-2"), goodOrder("AB-1"), goodOrder("AB-2"), goodOrder("AB-3")}
+		wg.Go(func() { a = w.batch(strings.Join(body, "\n"), "Content-Type", ndjson) })
+		synctest.Wait()
+		ends.all()
+		wg.Wait()
+		if want := []string{"not_sent", "not_sent", "accepted", "accepted", "not_sent"}; a.code != 503 || !slices.Equal(a.outcomes(), want) {
+			t.Errorf("%d %s, want %v", a.code, a.raw, want)
+		}
+		var codes []any
+		for _, r := range a.results() {
+			errs, _ := r["errors"].([]any)
+			for _, e := range errs {
+				m, _ := e.(map[string]any)
+				codes = append(codes, m["code"])
+			}
+		}
+		if !slices.Equal(codes, []any{"kafka-unavailable", "kafka-unavailable", "overloaded"}) || len(w.pub.messages()) != 3 {
+			t.Errorf("errors %v, %d records", codes, len(w.pub.messages()))
+		}
+		if len(w.lines("order accepted")) != 2 || len(w.lines("order rejected")) != 3 || a.body["outcome"] != nil {
+			t.Errorf("%s\n%s", a.raw, w.logs)
+		}
+		w.unused()
+	})
+}
+
+func TestARefusedBatchIsOneLineOfTheAuditTrail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.batch(good+"\n"+strings.Replace(goodOrder("A-2"), `"u1"`, `""`, 1), "Content-Type", ndjson)
+	l := w.lines("order rejected")
+	if len(l) != 1 || l[0]["count"] != 2.0 || l[0]["code"] != "validation-failed" || l[0]["order_id"] != nil {
+		t.Errorf("%v", l)
+	}
+	if n := w.metric("orderctl_orders_rejected_total", "code=validation-failed"); n != 1 {
+		t.Errorf("counted %v times", n)
+	}
+}
+
+// A batch whose time is up while its window is full sends nothing more.
+func TestABatchStopsSendingWhenItsTimeIsUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ends held
+		w := newWorld(t)
+		w.pub.set(ends.script)
+		var body strings.Builder
+		for i := range 300 {
+			body.WriteString(goodOrder(fmt.Sprintf("A-%04d", i)) + "\n")
+		}
+		body.WriteString(goodOrder("B-1") + "\n") // another partition, with room
+		a := w.batch(body.String(), "Content-Type", ndjson)
+		count := map[string]int{}
+		for _, o := range a.outcomes() {
+			count[o]++
+		}
+		if a.code != 504 || count["unknown"] != 256 || count["not_sent"] != 45 || len(w.pub.messages()) != 256 {
+			t.Errorf("%d %v, %d records", a.code, count, len(w.pub.messages()))
+		}
+		ends.all()
+		w.unused()
+		if n := w.metric("orderctl_publish_late_acks_total"); n != 256 {
+			t.Errorf("%v late acks", n)
+		}
+	})
+}

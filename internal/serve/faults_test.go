@@ -149,9 +149,11 @@ func TestLimitsAreFixed(t *testing.T) {
 		reason string
 		fits   int
 	}{
-		"orders":        {func(o *serve.Options) { o.Limits.InFlight = 3 }, "orders", 3},
-		"partition":     {func(o *serve.Options) { o.Limits.PerPartition = 2 }, "partition", 2},
-		"bytes":         {func(o *serve.Options) { o.Limits.Body, o.Limits.BatchBody, o.Limits.InFlightBytes = int64(len(good)), 1, int64(4*len(good))+1 }, "bytes", 4},
+		"orders":    {func(o *serve.Options) { o.Limits.InFlight = 3 }, "orders", 3},
+		"partition": {func(o *serve.Options) { o.Limits.PerPartition = 2 }, "partition", 2},
+		"bytes": {func(o *serve.Options) {
+			o.Limits.Body, o.Limits.BatchBody, o.Limits.InFlightBytes = int64(len(good)), 1, int64(4*len(good))+1
+		}, "bytes", 4},
 		"all are apart": {func(*serve.Options) {}, "", 6},
 	} {
 		t.Run(name, func(t *testing.T) {

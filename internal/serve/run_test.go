@@ -346,3 +346,50 @@ func status(t *testing.T, c net.Conn) int {
 	defer res.Body.Close()
 	return res.StatusCode
 }
+
+// A client that reads its answer at a crawl holds a connection, not a server.
+func TestASlowReaderIsLetGo(t *testing.T) {
+	t.Parallel()
+	const limit = 300 * time.Millisecond
+	s := startSite(t, func(o *serve.Options) {
+		o.Timeouts.Write, o.Timeouts.Read = limit, limit
+		o.Ops = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			chunk := make([]byte, 1<<20)
+			for range 64 { // more than the sockets hold
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+			}
+		})
+	})
+	c := dial(t, s.addr)
+	fmt.Fprint(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+	eventually(t, "the request has begun", func() bool { return s.metric("http_server_active_requests") == 1 })
+	eventually(t, "the request has ended", func() bool { return s.metric("http_server_active_requests") == 0 })
+	if a, err := s.call(good); err != nil || a.code != 202 {
+		t.Errorf("another client meanwhile: %v %d", err, a.code)
+	}
+}
+
+// A refused order leaves the connection usable, unless its body is not worth reading.
+func TestConnectionsSurviveRefusals(t *testing.T) {
+	t.Parallel()
+	s := startSite(t)
+	c := dial(t, s.addr)
+	in := bufio.NewReader(c)
+	for i, tt := range []struct{ content, body string }{
+		{"text/xml", good},
+		{"application/json", "{"},
+		{"application/json", "[]"},
+		{"application/json", good},
+	} {
+		fmt.Fprintf(c, "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", tt.content, len(tt.body), tt.body)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		if a := read(t, res); a.closed || a.code != []int{415, 400, 422, 202}[i] {
+			t.Errorf("request %d: %d, closed %v", i, a.code, a.closed)
+		}
+	}
+}
