@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"commerce.internal/orderctl/internal/consume"
+	"commerce.internal/orderctl/internal/inspect/lag"
+	"commerce.internal/orderctl/internal/inspect/lag/export"
+	"commerce.internal/orderctl/internal/kafka/group"
+	"commerce.internal/orderctl/internal/kafka/observe"
+	"commerce.internal/orderctl/internal/kafka/publish"
+	"commerce.internal/orderctl/internal/obs"
+	"commerce.internal/orderctl/internal/serve"
+	"commerce.internal/orderctl/internal/store"
+)
+
+// plantOptions says which parts a process has.
+type plantOptions struct {
+	intake, worker, tests bool
+	tune                  func(*consume.Options) // of the worker; nil: nothing
+}
+
+// plant is the working parts of a process: intake, worker, and what they stand on.
+type plant struct {
+	s        *session
+	observer *observe.Observer
+	cache    *lag.Cache
+	store    *store.Store // nil: none
+	server   *serve.Server
+	worker   *consume.Worker
+	closers  []func(context.Context) error // closed last to first
+}
+
+// openPlant opens the parts in the order in which they need each other. What is open when one fails is closed again.
+func (s *session) openPlant(ctx context.Context, b *base, command string, o plantOptions) (*plant, error) {
+	p := &plant{s: s}
+	if err := p.open(ctx, b, command, o); err != nil {
+		return nil, errors.Join(err, p.close(context.WithoutCancel(ctx)))
+	}
+	return p, nil
+}
+
+func (p *plant) open(ctx context.Context, b *base, command string, o plantOptions) error {
+	if err := p.openLag(b, command); err != nil {
+		return err
+	}
+	if o.worker || p.s.cfg.Store.DSN.Reveal() != "" {
+		if err := p.openStore(ctx, b, o.worker); err != nil {
+			return err
+		}
+	}
+	if o.worker {
+		if err := p.openWorker(ctx, b, command, o.tune); err != nil {
+			return err
+		}
+	}
+	if o.intake {
+		return p.openIntake(ctx, b, command, o.tests)
+	}
+	return nil
+}
+
+func (p *plant) openLag(b *base, command string) (err error) {
+	log := b.logs.Log
+	p.observer = observe.New(p.s.kafka(command, log))
+	p.closers = append(p.closers, func(context.Context) error { return p.observer.Close() })
+	if p.cache, err = p.s.lagCache(p.observer, log); err != nil {
+		return err
+	}
+	c, err := export.New(export.Options{Reporter: p.cache})
+	if err != nil {
+		return err
+	}
+	if err := b.reg.Register(c); err != nil {
+		return fmt.Errorf("register metrics of lag: %w", err)
+	}
+	return nil
+}
+
+// openStore opens the database; the operator's statements are read only where orders are applied.
+func (p *plant) openStore(ctx context.Context, b *base, effect bool) (err error) {
+	o := p.s.storeOptions(b.logs.Log)
+	if effect {
+		o.EffectFile = p.s.cfg.Consume.EffectFile
+	}
+	if p.store, err = store.Open(ctx, o); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, func(context.Context) error { return p.store.Close() })
+	return nil
+}
+
+func (p *plant) openWorker(ctx context.Context, b *base, command string, tune func(*consume.Options)) error {
+	names := p.s.names()
+	hops, err := p.openProducer(ctx, b, command+"-hops", append(names.Consumed()[1:], names.DLQ())...)
+	if err != nil {
+		return err
+	}
+	k := p.s.kafka(command, b.logs.Log)
+	if id := p.s.cfg.Consume.InstanceID; id != "" {
+		k.ClientID = id
+	}
+	g, err := group.New(k, p.s.groupOptions(b))
+	if err != nil {
+		return err
+	}
+	b.ops.Add(groupChecks(g)...)
+	p.worker, err = p.s.worker(b, g, p.store, hops, tune)
+	b.worker = p.worker
+	return err
+}
+
+func (p *plant) openIntake(ctx context.Context, b *base, command string, tests bool) error {
+	topic := p.s.cfg.Consume.Topic
+	producer, err := p.openProducer(ctx, b, command, topic)
+	if err != nil {
+		return err
+	}
+	n, err := producer.Partitions(topic)
+	if err != nil {
+		return err
+	}
+	var orders serve.OrderReader
+	if p.store != nil {
+		orders = p.store
+	}
+	p.server, err = p.s.server(b, producer, n, orders, p.cache, tests)
+	return err
+}
+
+// openProducer makes a producer that waits for Kafka as long as a start may take, and ends within producer drain time.
+func (p *plant) openProducer(ctx context.Context, b *base, command string, topics ...string) (*publish.Producer, error) {
+	k := p.s.kafka(command, b.logs.Log)
+	k.Grace = p.s.cfg.Serve.Startup.Grace
+	producer, err := publish.New(ctx, k, p.s.publish(b.logs.Log, topics...))
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, p.s.cfg.Serve.Drain.Producer)
+		defer cancel()
+		return producer.Close(ctx)
+	})
+	return producer, nil
+}
+
+// inHand is how many orders wait for their end.
+func (p *plant) inHand() int {
+	n := 0
+	if p.server != nil {
+		n += p.server.InFlight()
+	}
+	if p.worker != nil {
+		n += p.worker.Health().InFlight
+	}
+	return n
+}
+
+func (p *plant) close(ctx context.Context) error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i](ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// groupChecks says how the member of the consumer group is. A worker whose commits are refused does its work in vain.
+func groupChecks(g *group.Group) []obs.Check {
+	const patience = 3 * time.Second
+	return []obs.Check{
+		{Name: "commits", Probes: obs.Ready, Report: func() obs.Health {
+			since, failing := g.CommitFailing()
+			if failing && time.Since(since) > patience {
+				return obs.Health{Status: obs.Fail, Since: since, Err: errors.New("commits are refused or not answered")}
+			}
+			return obs.Health{Status: obs.Pass}
+		}},
+		{Name: "halted", Report: func() obs.Health {
+			for topic, partitions := range g.Halted() {
+				for partition, why := range partitions {
+					return obs.Health{Status: obs.Warn, Err: fmt.Errorf("%s/%d is not read: %s", topic, partition, why)}
+				}
+			}
+			return obs.Health{Status: obs.Pass}
+		}},
+	}
+}
