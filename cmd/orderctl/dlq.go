@@ -212,7 +212,7 @@ func (s *session) withReader(ctx context.Context, do func(context.Context, *dlq.
 		rows = st
 		defer func() { err = errors.Join(err, st.Close()) }()
 	} else {
-		s.note("no database at hand (%v): the log alone speaks, and every letter counts as undecided", storeErr)
+		s.note("no database at hand (%v): what became of the letters is not known", storeErr)
 	}
 	return do(ctx, dlq.NewReader(letterLog{s: s, r: log}, rows, s.names().DLQ(), s.cfg.Consume.Group))
 }

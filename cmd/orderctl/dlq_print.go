@@ -68,7 +68,7 @@ func lettersTable(letters []dlq.Letter, now time.Time) out.Table {
 		}
 		t.Rows = append(t.Rows, []out.Cell{
 			out.Text(id), out.Duration(max(time.Second, now.Sub(l.Time)).Truncate(time.Second)), orUnknown(string(l.Trail.Class)), orNA(l.Trail.Code), out.Int(int64(l.Trail.Attempts)),
-			orNA(l.OrderID()), origin(l), out.Time(l.Time), out.Text(string(l.State)), out.Int(int64(l.Trail.Hop)), out.Int(int64(l.Copies)),
+			orNA(l.OrderID()), origin(l), out.Time(l.Time), orUnknown(string(l.State)), out.Int(int64(l.Trail.Hop)), out.Int(int64(l.Copies)),
 			out.Int(int64(l.Trail.ReplayCount)), orUnknown(l.Trail.MsgID), orNA(l.Trail.Message),
 		})
 	}
@@ -177,7 +177,7 @@ func (s *session) printLetter(d dlq.Detail, headers bool) {
 			s.line(fmt.Sprintf("%-10s %s", name, value))
 		}
 	}
-	s.line(fmt.Sprintf("%s  %s  %s", l.ID, strings.ToUpper(string(l.State)), s.names().DLQ()))
+	s.line(fmt.Sprintf("%s  %s  %s", l.ID, strings.ToUpper(stateWord(l.State)), s.names().DLQ()))
 	field("reason", strings.TrimSpace(fmt.Sprintf("%s %s: %s", l.Trail.Class, l.Trail.Code, l.Trail.Message)))
 	field("order", string(l.Key))
 	field("message", l.Trail.MsgID)
@@ -188,7 +188,7 @@ func (s *session) printLetter(d dlq.Detail, headers bool) {
 	field("written", stamp(l.Time)+" by "+l.Trail.Worker)
 	field("database", rowText(d))
 	for _, o := range d.Related {
-		field("also dead", fmt.Sprintf("%s %s %s, %s", o.ID, o.Trail.Class, o.Trail.MsgID, o.State))
+		field("also dead", fmt.Sprintf("%s %s %s, %s", o.ID, o.Trail.Class, o.Trail.MsgID, stateWord(o.State)))
 	}
 	if d.Partial {
 		field("", "there are more letters of this order: orderctl dlq list --order-id "+string(l.Key)+" --state any")
@@ -251,6 +251,14 @@ func rowText(d dlq.Detail) string {
 		out = fmt.Sprintf("%s %s", r.State, r.Outcome)
 	}
 	return out
+}
+
+// stateWord is the state of a letter, which nobody knows without a database.
+func stateWord(s dlq.State) string {
+	if s == dlq.Unknown {
+		return "?"
+	}
+	return string(s)
 }
 
 func stamp(t time.Time) string {

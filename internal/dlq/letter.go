@@ -3,12 +3,15 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"commerce.internal/orderctl/internal/order"
 	"commerce.internal/orderctl/internal/queue"
 )
 
@@ -37,6 +40,10 @@ type ID struct {
 // String is "partition/offset".
 func (i ID) String() string { return fmt.Sprintf("%d/%d", i.Partition, i.Offset) }
 
+func (i ID) compare(other ID) int {
+	return cmp.Or(cmp.Compare(i.Partition, other.Partition), cmp.Compare(i.Offset, other.Offset))
+}
+
 // ParseID reads "partition/offset".
 func ParseID(s string) (ID, error) {
 	p, o, found := strings.Cut(s, "/")
@@ -53,6 +60,7 @@ type State string
 
 // The states of a letter.
 const (
+	Unknown   State = "" // there is no store to ask: nobody knows what became of it
 	Undecided State = "undecided"
 	Resolved  State = "resolved"   // its message is done
 	DeadAgain State = "dead-again" // its message was replayed and died: there is a newer letter
@@ -73,31 +81,54 @@ type Letter struct {
 	Headers []queue.Header
 }
 
-// OrderID returns the order that the letter is about: the record key, which the queue sets to it.
-func (l Letter) OrderID() string { return string(l.Key) }
+// OrderID returns the order that the letter is about: the record key, which the queue sets to it, else what the message
+// id names; "": not known.
+func (l Letter) OrderID() string {
+	if len(l.Key) > 0 {
+		return string(l.Key)
+	}
+	return l.named()
+}
+
+// named returns the order id in a message id "<order_id>:<status>". Foreign producers choose other keys and other ids.
+func (l Letter) named() string {
+	cut := strings.LastIndexByte(l.Trail.MsgID, ':')
+	if cut < 0 {
+		return ""
+	}
+	switch order.Status(l.Trail.MsgID[cut+1:]) {
+	case order.Created, order.Paid, order.Shipped, order.Completed, order.Cancelled, order.Refunded:
+		return l.Trail.MsgID[:cut]
+	}
+	return ""
+}
 
 // rowKey names the letter's message.
 func (l Letter) rowKey() queue.RowKey {
 	return queue.RowKey{MsgID: l.Trail.MsgID, Fingerprint: l.Trail.Fingerprint}
 }
 
+// copyID identifies a letter among its copies.
+type copyID [16]byte
+
 // copyOf identifies the letter among its copies. A letter whose origin is incomplete has none.
-func (l Letter) copyOf() (string, bool) {
+func (l Letter) copyOf() (copyID, bool) {
 	o := l.Trail.Origin
 	if o.Topic == "" || o.Partition < 0 || o.Offset < 0 {
-		return "", false
+		return copyID{}, false
 	}
-	return fmt.Sprintf("%s %s %d", o, l.Trail.Group, l.Trail.Hop), true
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %q %q", o.Partition, o.Offset, l.Trail.Hop, o.Topic, l.Trail.Group))
+	return copyID(sum[:16]), true
 }
 
 func letterOf(r queue.Record) Letter {
 	return Letter{
-		ID: ID{Partition: r.Partition, Offset: r.Offset}, Copies: 1, State: Undecided, Trail: queue.ReadTrail(r.Headers),
+		ID: ID{Partition: r.Partition, Offset: r.Offset}, Copies: 1, Trail: queue.ReadTrail(r.Headers),
 		Time: r.Time, Key: r.Key, Value: r.Value, Size: len(r.Value), Headers: r.Headers,
 	}
 }
 
-// stateOf decides by the message's row. Without one the log alone speaks, and nothing in it decides the letter.
+// stateOf decides by the message's row. A message without a row was never decided.
 func stateOf(l Letter, row queue.Row, found bool) State {
 	switch {
 	case !found:

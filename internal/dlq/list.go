@@ -41,7 +41,7 @@ func (r *Reader) List(ctx context.Context, sel Selection) ([]Letter, error) {
 	}
 	tails := make([]*tail, 0, len(bounds))
 	for p, span := range bounds {
-		tails = append(tails, &tail{partition: p, start: span.Start, at: span.End, chunk: firstChunk, newest: time.Unix(1<<40, 0), seen: map[string]int{}})
+		tails = append(tails, &tail{partition: p, start: span.Start, at: span.End, chunk: firstChunk, newest: time.Unix(1<<40, 0), seen: map[copyID]struct{}{}})
 	}
 	var found []Letter
 	for {
@@ -68,7 +68,7 @@ func (s Selection) full(found []Letter, newest time.Time) bool {
 	if !s.Since.IsZero() && newest.Before(s.Since.Add(-slack)) {
 		return true
 	}
-	return s.Limit > 0 && len(found) >= s.Limit && newest.Before(found[s.Limit-1].Time)
+	return s.Limit > 0 && len(found) >= s.Limit && newest.Before(found[s.Limit-1].Time.Add(-slack))
 }
 
 // tail is how far a partition has been read backwards.
@@ -76,8 +76,8 @@ type tail struct {
 	partition int32
 	start, at int64 // [at, end) is read; at == start: all
 	chunk     int64
-	newest    time.Time      // nothing unread is taken to be newer; far in the future before the first read
-	seen      map[string]int // letters by copyOf, to their number of copies
+	newest    time.Time           // nothing unread is taken to be newer; far in the future before the first read
+	seen      map[copyID]struct{} // letters that were met: 16 bytes each, however many are read to find the few
 }
 
 // newest returns the partition whose unread part may hold the newest letter; nil: all is read. Record times of a partition
@@ -104,15 +104,13 @@ func (r *Reader) back(ctx context.Context, t *tail, sel Selection, found []Lette
 		}
 		l := letterOf(rec)
 		l.Value, l.Headers = nil, nil // a list holds no bodies: its memory is bounded
-		id, ok := l.copyOf()
-		if ok && t.seen[id] > 0 {
-			t.seen[id]++
-			merge(found, l)
-			merge(chunk, l)
-			return nil
-		}
-		if ok {
-			t.seen[id] = 1
+		if id, ok := l.copyOf(); ok {
+			if _, again := t.seen[id]; again {
+				merge(found, l)
+				merge(chunk, l)
+				return nil
+			}
+			t.seen[id] = struct{}{}
 		}
 		if sel.matches(l) {
 			chunk = append(chunk, l)
@@ -129,17 +127,27 @@ func (r *Reader) back(ctx context.Context, t *tail, sel Selection, found []Lette
 	return r.choose(ctx, chunk, sel)
 }
 
-// merge counts a copy with its letter and names the letter by the lowest id.
-func merge(letters []Letter, l Letter) {
-	id, _ := l.copyOf()
-	for i := range letters {
-		if other, ok := letters[i].copyOf(); ok && other == id && letters[i].ID.Partition == l.ID.Partition {
-			letters[i].Copies++
-			if l.ID.Offset < letters[i].ID.Offset {
-				letters[i].ID = l.ID
-			}
-		}
+// merge counts a copy with its letter, which has the name and the time of the first copy.
+func merge(letters []Letter, l Letter) bool {
+	id, ok := l.copyOf()
+	if !ok {
+		return false
 	}
+	for i := range letters {
+		other, ok := letters[i].copyOf()
+		if !ok || other != id || letters[i].ID.Partition != l.ID.Partition {
+			continue
+		}
+		if letters[i].ID == l.ID {
+			return true
+		}
+		letters[i].Copies++
+		if l.ID.Offset < letters[i].ID.Offset {
+			letters[i].ID, letters[i].Time = l.ID, l.Time
+		}
+		return true
+	}
+	return false
 }
 
 // choose asks the store for the states and keeps those that are wanted.
@@ -149,19 +157,19 @@ func (r *Reader) choose(ctx context.Context, letters []Letter, sel Selection) ([
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(letters, func(l Letter) bool { return !oneOf(sel.States, l.State) }), nil
+	return slices.DeleteFunc(letters, func(l Letter) bool { return !sel.wants(l.State) }), nil
 }
 
 // listed returns the named letters; one that is not there is an error.
 func (r *Reader) listed(ctx context.Context, sel Selection) ([]Letter, error) {
 	var found []Letter
-	for _, id := range sel.IDs {
+	for _, id := range sel.ids() {
 		l, err := r.At(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if sel.matches(l) {
-			l.Value, l.Headers = nil, nil
+		l.Value, l.Headers = nil, nil
+		if sel.matches(l) && !merge(found, l) {
 			found = append(found, l)
 		}
 	}

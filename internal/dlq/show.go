@@ -2,18 +2,16 @@ package dlq
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"commerce.internal/orderctl/internal/order"
 	"commerce.internal/orderctl/internal/queue"
 )
 
@@ -25,12 +23,12 @@ const (
 
 // Detail is all that is known of one letter.
 type Detail struct {
-	Letter  Letter
+	Letter  Letter     // whole; of a letter with copies the one that was named, under the lowest id
 	Row     *queue.Row // nil: no row, or no store
 	Store   bool       // the store was asked
-	Lines   []Line     // the order, indented; empty: undecodable, look at the bytes
+	Lines   []Line     // the order as JSON, indented; empty: undecodable, look at the bytes
 	Related []Letter   // other letters of the order, by seq
-	Partial bool       // the search for related letters was cut short
+	Partial bool       // the search for copies and related letters was cut short
 }
 
 // Line is one line of an indented order. Failing is set where the pointer of the letter's code leads.
@@ -45,7 +43,7 @@ func (r *Reader) Show(ctx context.Context, id ID) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{Letter: l, Store: r.rows != nil, Lines: mark(l.Value, l.Trail.Code)}
+	d := Detail{Letter: l, Store: r.rows != nil, Lines: mark(readable(l), l.Trail.Code)}
 	if r.rows != nil {
 		rows, err := r.rows.Rows(ctx, r.group, []queue.RowKey{l.rowKey()})
 		if err != nil {
@@ -55,48 +53,59 @@ func (r *Reader) Show(ctx context.Context, id ID) (Detail, error) {
 			d.Row = &row
 		}
 	}
-	d.Related, d.Partial, err = r.related(ctx, l)
-	return d, err
+	return d, r.around(ctx, &d)
 }
 
-// related finds the other letters of the order. All records of a key are in one partition.
-func (r *Reader) related(ctx context.Context, l Letter) (found []Letter, partial bool, err error) {
-	if len(l.Key) == 0 {
-		return nil, false, nil
-	}
+// around finds the copies of the letter and the other letters of its order. All records of a key are in one partition.
+func (r *Reader) around(ctx context.Context, d *Detail) error {
 	bounds, err := r.log.Bounds(ctx, r.topic)
 	if err != nil {
-		return nil, false, fmt.Errorf("find ends of %s: %w", r.topic, err)
+		return fmt.Errorf("find ends of %s: %w", r.topic, err)
 	}
-	span := bounds[l.ID.Partition]
-	from := max(span.Start, span.End-maxScanned)
-	mine, _ := l.copyOf()
-	seen := map[string]bool{}
-	err = r.log.Scan(ctx, r.topic, l.ID.Partition, from, span.End, func(rec queue.Record) error {
-		if !bytes.Equal(rec.Key, l.Key) || rec.Offset == l.ID.Offset {
-			return nil
-		}
+	named := d.Letter.ID
+	span := bounds[named.Partition]
+	from := max(span.Start, min(span.End-maxScanned, named.Offset))
+	end := min(span.End, from+maxScanned)
+	var found []Letter
+	err = r.log.Scan(ctx, r.topic, named.Partition, from, end, func(rec queue.Record) error {
 		other := letterOf(rec)
-		id, ok := other.copyOf()
-		if ok && (id == mine || seen[id]) {
-			return nil
-		}
-		seen[id] = ok
 		other.Value, other.Headers = nil, nil
-		found = append(found, other)
+		switch {
+		case rec.Offset == named.Offset:
+		case merge([]Letter{d.Letter}, other):
+			d.Letter.Copies++
+			if other.ID.Offset < d.Letter.ID.Offset {
+				d.Letter.ID = other.ID
+			}
+		case len(found) <= maxRelated && other.OrderID() != "" && other.OrderID() == d.Letter.OrderID() && !merge(found, other):
+			found = append(found, other)
+		}
 		return nil
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("look for letters of the same order: %w", err)
+		return fmt.Errorf("look for letters of the same order: %w", err)
 	}
 	if r.rows != nil {
 		if err := decide(ctx, r.rows, r.group, found); err != nil {
-			return nil, false, err
+			return err
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Letter) int { return int(min(max(a.Trail.Origin.Offset-b.Trail.Origin.Offset, -1), 1)) })
-	partial = from > span.Start || len(found) > maxRelated
-	return found[:min(len(found), maxRelated)], partial, nil
+	slices.SortStableFunc(found, func(a, b Letter) int { return cmp.Compare(a.Trail.Origin.Offset, b.Trail.Origin.Offset) })
+	d.Partial = from > span.Start || end < span.End || len(found) > maxRelated
+	d.Related = found[:min(len(found), maxRelated)]
+	return nil
+}
+
+// readable returns the order of a letter as JSON, also one in Protobuf; what is neither comes back as it is.
+func readable(l Letter) []byte {
+	if kind, _ := queue.First(l.Headers, queue.HeaderContentType); kind != queue.ContentProtobuf {
+		return l.Value
+	}
+	o, err := order.ParseProto(l.Value)
+	if err != nil {
+		return l.Value
+	}
+	return o.AppendJSON(nil)
 }
 
 // mark indents a JSON order and marks the line that the pointer of code leads to. Nil for what is no JSON.
@@ -105,7 +114,10 @@ func mark(value []byte, code string) []Line {
 	if json.Indent(&indented, value, "", "  ") != nil {
 		return nil
 	}
-	failing := lineOf(indented.Bytes(), strings.TrimPrefix(code, "#"))
+	failing := -1
+	if pointer, isPointer := strings.CutPrefix(code, "#"); isPointer || strings.HasPrefix(code, "/") {
+		failing = lineOf(indented.Bytes(), pointer)
+	}
 	lines := make([]Line, 0, 64)
 	for i, text := range strings.Split(indented.String(), "\n") {
 		lines = append(lines, Line{Text: text, Failing: i == failing})
@@ -113,42 +125,19 @@ func mark(value []byte, code string) []Line {
 	return lines
 }
 
-// lineOf returns the line, from 0, of the value that a JSON pointer (RFC 6901) names; -1: there is none.
+// lineOf returns the line, from 0, of the value that a JSON pointer (RFC 6901) names, or of the nearest value around it:
+// what fails may be that a member is missing.
 func lineOf(doc []byte, pointer string) int {
-	if !strings.HasPrefix(pointer, "/") {
-		return -1
-	}
+	best, line := -1, -1
 	dec := jsontext.NewDecoder(bytes.NewReader(doc), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {
-		_, err := dec.ReadToken()
-		if errors.Is(err, io.EOF) || err != nil {
-			return -1
+		if _, err := dec.ReadToken(); err != nil {
+			return line
 		}
-		if string(dec.StackPointer()) == pointer {
-			return bytes.Count(doc[:dec.InputOffset()], []byte("\n"))
+		at := string(dec.StackPointer())
+		around := pointer == at || strings.HasPrefix(pointer, at+"/")
+		if around && len(at) > best {
+			best, line = len(at), bytes.Count(doc[:dec.InputOffset()], []byte("\n"))
 		}
 	}
-}
-
-func header(h queue.Header) [2]*string {
-	out := [2]*string{&h.Name, nil}
-	if h.Value != nil {
-		v := base64.StdEncoding.EncodeToString(h.Value)
-		out[1] = &v
-	}
-	return out
-}
-
-func bytesOrNull(b []byte) *[]byte {
-	if b == nil {
-		return nil
-	}
-	return &b
-}
-
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
