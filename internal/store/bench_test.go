@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"commerce.internal/orderctl/internal/order"
 	"commerce.internal/orderctl/internal/queue"
@@ -51,5 +52,25 @@ func applyNew(b *testing.B, s *store.Store, n int, offset *int64) {
 		if err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A batch of 64 costs at most a third of 64 batches of one. It is measured some times, as the machine has other work.
+func TestABatchIsWorthIt(t *testing.T) {
+	t.Parallel()
+	s := open(t, options(filepath.Join(t.TempDir(), "orders.db")))
+	best := 0.0
+	for round := 0; round < 8 && best < 3; round++ {
+		began := time.Now()
+		for _, id := range names(fmt.Sprint("one-", round), 64) {
+			mustApply(t, s, id)
+		}
+		single := time.Since(began)
+		began = time.Now()
+		mustApply(t, s, names(fmt.Sprint("all-", round), 64)...)
+		best = max(best, float64(single)/float64(time.Since(began)))
+	}
+	if best < 3 {
+		t.Errorf("a batch of 64 is %.1f times as fast as single orders, want 3", best)
 	}
 }

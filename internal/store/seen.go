@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -47,9 +48,17 @@ func sorted(s []string) []string {
 	return slices.Compact(s)
 }
 
-// others leaves out the contents of the message itself: they are in Message.
+// others leaves out the contents of the message itself, which are in Message, and sorts the rest as the source has them.
 func others(rows []queue.Row, id string) []queue.Row {
-	return slices.DeleteFunc(slices.Clone(rows), func(r queue.Row) bool { return r.MsgID == id })
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r queue.Row) bool { return r.MsgID == id })
+	slices.SortFunc(rows, bySource)
+	return rows
+}
+
+func bySource(a, b queue.Row) int {
+	return cmp.Or(
+		cmp.Compare(a.Src.Topic, b.Src.Topic), cmp.Compare(a.Src.Partition, b.Src.Partition),
+		cmp.Compare(a.Src.Offset, b.Src.Offset), cmp.Compare(a.MsgID, b.MsgID), cmp.Compare(a.Fingerprint, b.Fingerprint))
 }
 
 func (x *session) rowsBy(

@@ -65,7 +65,7 @@ func (s *Store) give(x *session) {
 
 func (x *session) begin(ctx context.Context) error {
 	_, err := x.exec(ctx, x.store.dialect.syntax().begin)
-	x.ended = err != nil
+	x.ended = err != nil && ctx.Err() == nil // cut short, it may have begun all the same
 	return err
 }
 

@@ -46,7 +46,7 @@ func newTexts(y syntax) texts {
 			WHERE consumer_group = ? AND src_topic = ? AND src_partition = ? AND src_offset > ? AND src_offset < ?
 			AND state = 'done' AND updated_at < ? ORDER BY src_offset LIMIT ?`),
 		rowsOfOrder: r(`SELECT ` + columns + ` FROM orderctl_messages
-			WHERE consumer_group = ? AND order_id = ? ORDER BY src_topic, src_partition, src_offset, fingerprint`),
+			WHERE consumer_group = ? AND order_id = ?`),
 		oneOrder: r(`SELECT status, currency, total_amount, applied_at FROM orders
 			WHERE consumer_group = ? AND order_id = ?`),
 		expireRow: r(`DELETE FROM orderctl_messages WHERE consumer_group = ? AND msg_id = ? AND fingerprint = ?
@@ -60,11 +60,11 @@ func (t texts) rowsOfIDs(n int) string {
 		WHERE consumer_group = ? AND msg_id IN (`+list(n)+`) ORDER BY msg_id, fingerprint`)
 }
 
-// unfinished reads the messages of n orders that may stand in front of another.
+// unfinished reads the messages of n orders that may stand in front of another. It does not sort: SQLite would walk the
+// index of the source, which has the wanted order, through the whole group.
 func (t texts) unfinished(n int) string {
 	return render(t.syntax, `SELECT `+columns+` FROM orderctl_messages
-		WHERE consumer_group = ? AND order_id IN (`+list(n)+`) AND state IN ('retry', 'parked', 'dead')
-		ORDER BY src_topic, src_partition, src_offset`)
+		WHERE consumer_group = ? AND order_id IN (`+list(n)+`) AND state IN ('retry', 'parked', 'dead')`)
 }
 
 // orders reads and locks n orders, always in the same sequence, so that two workers never wait for each other.

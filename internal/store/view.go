@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"commerce.internal/orderctl/internal/order"
@@ -45,6 +46,7 @@ func (s *Store) Order(ctx context.Context, group, orderID string) (queue.OrderVi
 			return err
 		})
 	})
+	slices.SortFunc(v.Rows, bySource)
 	return v, err
 }
 

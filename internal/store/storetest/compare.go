@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"commerce.internal/orderctl/internal/order"
@@ -170,7 +171,7 @@ func alwaysRaced(t *testing.T, w *world) {
 	put(t, s, have)
 	for _, c := range []struct{ lost, calls int }{{3, 4}, {4, 4}} {
 		calls := 0
-		errs := apply(t, s, run(sample(string(rune('A'+c.lost)), order.Created), 5), record{queue.Lookup{MsgID: "m1", OrderID: "A-1"}, func(seen queue.Seen) queue.Change {
+		errs := apply(t, s, run(sample(fmt.Sprint(c.lost), order.Created), 5), record{queue.Lookup{MsgID: "m1", OrderID: "A-1"}, func(seen queue.Seen) queue.Change {
 			to := seen.Message[0]
 			to.Attempts = 9
 			was := to

@@ -139,8 +139,9 @@ func closeWaits(t *testing.T, w *world) {
 		}
 	}
 	select {
-	case <-closed:
-		t.Error("it was closed in the middle of a transaction")
+	case err := <-closed:
+		close(goOn)
+		t.Fatalf("it was closed in the middle of a transaction: %v", err)
 	default:
 	}
 	close(goOn)
