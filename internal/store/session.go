@@ -5,7 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
+
+// commitWithin bounds the wait for the answer to a commit.
+const commitWithin = 5 * time.Second
 
 // session is a writing connection with its prepared statements. One transaction uses it at a time.
 type session struct {
@@ -69,7 +73,13 @@ func (x *session) begin(ctx context.Context) error {
 	return err
 }
 
+// commit ends the transaction. Once asked for, its answer is waited for: cut short, a commit may have happened or not.
 func (x *session) commit(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitWithin)
+	defer cancel()
 	_, err := x.exec(ctx, "COMMIT")
 	x.ended = err == nil
 	return err
