@@ -2,6 +2,7 @@ package consume
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"commerce.internal/orderctl/internal/queue"
@@ -31,10 +32,10 @@ type item struct {
 
 	latest   time.Time // of a tier: when it is due at the latest
 	verdict  verdict
-	panicked error     // of decide
-	unread   bool      // reading it panicked
-	since    time.Time // when its attempt began
-	alone    bool      // it spoiled a batch
+	panicked error       // of decide
+	unread   bool        // reading it panicked
+	since    time.Time   // when its attempt began
+	alone    atomic.Bool // it spoiled a batch
 	inFlight bool
 	counted  bool // for max-messages
 

@@ -70,13 +70,13 @@ func (l *lanes) fronts(limit int) []*item {
 		ln := l.ready[0]
 		l.ready = l.ready[1:]
 		front := ln.items[0]
-		if front.alone && len(batch) > 0 {
+		if front.alone.Load() && len(batch) > 0 {
 			later = append(later, ln)
 			continue
 		}
 		ln.busy = true
 		batch = append(batch, front)
-		if front.alone {
+		if front.alone.Load() {
 			break
 		}
 	}
@@ -91,7 +91,7 @@ func (l *lanes) fronts(limit int) []*item {
 func (l *lanes) preferFresh() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.ready, func(ln *lane) bool { return !ln.items[0].alone })
+	i := slices.IndexFunc(l.ready, func(ln *lane) bool { return !ln.items[0].alone.Load() })
 	if i > 0 {
 		l.ready[0], l.ready[i] = l.ready[i], l.ready[0]
 	}
@@ -102,7 +102,7 @@ func (l *lanes) fresh() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, ln := range l.byKey {
-		if !ln.items[0].alone {
+		if !ln.items[0].alone.Load() {
 			return true
 		}
 	}

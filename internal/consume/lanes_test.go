@@ -38,7 +38,7 @@ func TestLanesKeepTheOrderOfEachKey(t *testing.T) {
 				n++
 				key := rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, "key")
 				it := laneItem(claims[rapid.IntRange(0, 1).Draw(t, "claim")], n)
-				it.alone = rapid.IntRange(0, 5).Draw(t, "alone") == 0
+				it.alone.Store(rapid.IntRange(0, 5).Draw(t, "alone") == 0)
 				l.push(key, it)
 				if key == "" {
 					key = "own " + strconv.Itoa(n)
@@ -55,7 +55,7 @@ func TestLanesKeepTheOrderOfEachKey(t *testing.T) {
 					if waiting[k][0] != it {
 						t.Fatalf("key %s: %d overtook %d", k, it.rec.Offset, waiting[k][0].rec.Offset)
 					}
-					if it.alone && len(batch) > 1 {
+					if it.alone.Load() && len(batch) > 1 {
 						t.Fatalf("%d had to run alone", it.rec.Offset)
 					}
 					flying[k] = it

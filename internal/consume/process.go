@@ -51,7 +51,7 @@ func (w *Worker) process(ctx context.Context, batch []*item) {
 			w.follow(ctx, it, errs[i])
 			continue
 		}
-		it.alone = true
+		it.alone.Store(true)
 		w.failed(ctx, it, err, len(batch) == 1)
 	}
 }
@@ -64,7 +64,7 @@ func (w *Worker) follow(ctx context.Context, it *item, err error) {
 	case errors.Is(err, queue.ErrRaced):
 		w.raced(ctx, it)
 	case err != nil:
-		it.alone = true
+		it.alone.Store(true)
 		w.failed(ctx, it, err, true)
 	case it.panicked != nil:
 		w.failed(ctx, it, it.panicked, true)
