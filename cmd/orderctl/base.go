@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -24,7 +25,7 @@ type base struct {
 	tracing *obs.Tracing
 	ops     *ops.Ops
 	reload  *config.Reloader
-	worker  *consume.Worker // nil: none in this process
+	worker  atomic.Pointer[consume.Worker] // nil: none in this process, or not yet
 }
 
 // logs returns the log of a process. A command that only answers is silent unless -v is given; what runs on speaks from
@@ -66,17 +67,33 @@ func (s *session) base(ctx context.Context, service string, admin config.Admin, 
 		return nil, err
 	}
 	o := ops.Options{
-		Log: obs.Component(logs.Log, "ops"), Level: logs.Level, Gatherer: b.reg, Version: v.Version, Pprof: admin.Pprof,
+		Log: obs.Component(logs.Log, "ops"), Level: logs.Level, Gatherer: b.reg, Version: v.Version, Pprof: admin.Pprof, Token: admin.Token.Reveal(),
 		Config: func() any { return configValues(s.loaded) },
 	}
 	if worker {
-		o.Pause = func(_ context.Context, topic string) error { return b.worker.Pause(topic) }
-		o.Resume = func(_ context.Context, topic string) error { return b.worker.Resume(topic) }
+		o.Pause = func(_ context.Context, topic string) error { return b.steer(topic, (*consume.Worker).Pause) }
+		o.Resume = func(_ context.Context, topic string) error { return b.steer(topic, (*consume.Worker).Resume) }
 	}
 	if b.ops, err = ops.New(o); err != nil {
 		return nil, err
 	}
 	return b, b.follow(s)
+}
+
+// steer pauses or resumes the worker, once it is there.
+func (b *base) steer(topic string, do func(*consume.Worker, string, ...int32) error) error {
+	w := b.worker.Load()
+	if w == nil {
+		return errors.New("the worker has not started yet")
+	}
+	return do(w, topic)
+}
+
+// around runs the body of a process with the admin listener around it: probes and metrics answer from before the body opens
+// its parts until after it has closed them. more are further parts that the body stands on.
+func (b *base) around(ctx context.Context, admin net.Listener, body part, more ...part) error {
+	back := []part{func(ctx context.Context) error { return b.ops.Run(ctx, admin) }, b.reload.Run}
+	return together(ctx, []part{body}, append(back, more...))
 }
 
 // configValues is the configuration as the admin listener shows it: each key with its value, secrets as (set), and where

@@ -63,7 +63,7 @@ orderctl consume -g look --handler log --until-empty`,
 }
 
 // runConsume runs the worker. It stops in this order: nothing new starts, what is in hand is finished and committed, the
-// group is left, then producer, database and log are closed.
+// group is left, then producer and database are closed, then probes and metrics end, then the log is closed.
 func runConsume(ctx context.Context, s *session, o consumeOptions) (err error) {
 	c := s.cfg.Consume
 	b, err := s.base(ctx, "orderctl-consume", c.Admin, true)
@@ -75,20 +75,20 @@ func runConsume(ctx context.Context, s *session, o consumeOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	var p *plant
-	p, err = s.openPlant(ctx, b, "consume", plantOptions{worker: true, tune: func(w *consume.Options) {
-		w.MaxMessages, w.UntilEmpty = o.maxMessages, o.untilEmpty
-		w.Empty = func(ctx context.Context) (bool, error) { return s.empty(ctx, p) }
-	}})
-	if err != nil {
-		return errors.Join(err, admin.Close())
-	}
-	defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
-	s.runsUntilStopped(p.inHand)
-	b.ops.Started()
-	b.logs.Log.InfoContext(ctx, "consuming", slog.String("group", c.Group), slog.String("admin", admin.Addr().String()))
-	return together(ctx, []part{p.worker.Run}, []part{
-		func(ctx context.Context) error { return b.ops.Run(ctx, admin) }, p.cache.Run, b.reload.Run,
+	return b.around(ctx, admin, func(ctx context.Context) (err error) {
+		var p *plant
+		p, err = s.openPlant(ctx, b, "consume", plantOptions{worker: true, tune: func(w *consume.Options) {
+			w.MaxMessages, w.UntilEmpty = o.maxMessages, o.untilEmpty
+			w.Empty = func(ctx context.Context) (bool, error) { return s.empty(ctx, p) }
+		}})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
+		s.runsUntilStopped(p.inHand)
+		b.logs.Log.InfoContext(ctx, "consuming", slog.String("group", c.Group), slog.String("admin", admin.Addr().String()))
+		b.ops.Started()
+		return p.run(ctx)
 	})
 }
 

@@ -145,27 +145,27 @@ func (s *session) runDevQueue(ctx context.Context, b *base, k *broker.Broker, d 
 	if err != nil {
 		return errors.Join(err, api.Close())
 	}
-	p, err := s.openDevPlant(ctx, b, d, api.Addr().String())
-	if err != nil {
-		return errors.Join(err, api.Close(), adminListener.Close())
-	}
-	defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
-	s.runsUntilStopped(p.inHand)
-	front := []part{func(ctx context.Context) error { return p.server.Run(ctx, api) }, p.worker.Run}
-	if o.demo {
-		demo, err := s.demo(ctx, b, p)
+	return b.around(ctx, adminListener, func(ctx context.Context) (err error) {
+		p, err := s.openDevPlant(ctx, b, d, api.Addr().String())
 		if err != nil {
-			return errors.Join(err, api.Close(), adminListener.Close())
+			return errors.Join(err, api.Close())
 		}
-		front = append(front, demo)
-	}
-	b.ops.Started()
-	if err := s.printDev(devBlock(d, k.Addr(), api.Addr().String(), adminListener.Addr().String(), o)); err != nil {
-		return err
-	}
-	return together(ctx, front, []part{
-		func(ctx context.Context) error { return b.ops.Run(ctx, adminListener) }, p.cache.Run, k.Run,
-	})
+		defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
+		s.runsUntilStopped(p.inHand)
+		front := []part{func(ctx context.Context) error { return p.server.Run(ctx, api) }}
+		if o.demo {
+			demo, err := s.demo(ctx, b, p)
+			if err != nil {
+				return errors.Join(err, api.Close())
+			}
+			front = append(front, demo)
+		}
+		b.ops.Started()
+		if err := s.printDev(devBlock(d, k.Addr(), api.Addr().String(), adminListener.Addr().String(), o)); err != nil {
+			return errors.Join(err, api.Close())
+		}
+		return p.run(ctx, front...)
+	}, k.Run)
 }
 
 // openDevPlant makes the topics and opens database, worker and API on them.

@@ -109,7 +109,9 @@ func (p *plant) openWorker(ctx context.Context, b *base, command string, tune fu
 	}
 	b.ops.Add(groupChecks(g)...)
 	p.worker, err = p.s.worker(b, g, p.store, hops, tune)
-	b.worker = p.worker
+	if err == nil {
+		b.worker.Store(p.worker)
+	}
 	return err
 }
 
@@ -145,6 +147,15 @@ func (p *plant) openProducer(ctx context.Context, b *base, command string, topic
 		return producer.Close(ctx)
 	})
 	return producer, nil
+}
+
+// run runs the worker, where there is one, beside what else is in front, until ctx ends; lag is observed until they have
+// drained.
+func (p *plant) run(ctx context.Context, front ...part) error {
+	if p.worker != nil {
+		front = append(front, p.worker.Run)
+	}
+	return together(ctx, front, []part{p.cache.Run})
 }
 
 // inHand is how many orders wait for their end.

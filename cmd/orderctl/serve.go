@@ -42,8 +42,9 @@ orderctl serve --addr 127.0.0.1:8081 --admin-addr 127.0.0.1:8092`,
 	return cmd
 }
 
-// runServe runs order intake, and the worker where it is asked for. It stops in this order: intake and worker drain side
-// by side, then probes and metrics end, then the producers, the database and the log are closed.
+// runServe runs order intake, and the worker where it is asked for. Probes answer from the first moment to the last. It stops
+// in this order: intake and worker drain side by side, then the producers and the database are closed, then probes and
+// metrics end, then the log is closed.
 func runServe(ctx context.Context, s *session) (err error) {
 	c := s.cfg.Serve
 	b, err := s.base(ctx, "orderctl-serve", c.Admin, c.WithConsumer)
@@ -59,20 +60,16 @@ func runServe(ctx context.Context, s *session) (err error) {
 	if err != nil {
 		return errors.Join(err, api.Close())
 	}
-	p, err := s.openPlant(ctx, b, "serve", plantOptions{intake: true, worker: c.WithConsumer})
-	if err != nil {
-		return errors.Join(err, api.Close(), admin.Close())
-	}
-	defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
-	s.runsUntilStopped(p.inHand)
-	front := []part{func(ctx context.Context) error { return p.server.Run(ctx, api) }}
-	if p.worker != nil {
-		front = append(front, p.worker.Run)
-	}
-	b.ops.Started()
-	b.logs.Log.InfoContext(ctx, "listening", slog.String("api", api.Addr().String()), slog.String("admin", admin.Addr().String()))
-	return together(ctx, front, []part{
-		func(ctx context.Context) error { return b.ops.Run(ctx, admin) }, p.cache.Run, b.reload.Run,
+	return b.around(ctx, admin, func(ctx context.Context) (err error) {
+		p, err := s.openPlant(ctx, b, "serve", plantOptions{intake: true, worker: c.WithConsumer})
+		if err != nil {
+			return errors.Join(err, api.Close())
+		}
+		defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
+		s.runsUntilStopped(p.inHand)
+		b.logs.Log.InfoContext(ctx, "listening", slog.String("api", api.Addr().String()), slog.String("admin", admin.Addr().String()))
+		b.ops.Started()
+		return p.run(ctx, func(ctx context.Context) error { return p.server.Run(ctx, api) })
 	})
 }
 

@@ -22,6 +22,9 @@ type Serve struct {
 type Admin struct {
 	Addr  string `key:"addr" doc:"where it listens; keep it off public networks"`
 	Pprof bool   `key:"pprof" doc:"profiles under /debug/pprof/"`
+	Token Secret `key:"token" secret:"token_file" doc:"opens /admin/* and profiles off loopback"`
+
+	TokenFile string `key:"token_file" doc:"file with the bearer token that opens /admin/* and profiles off loopback; empty: nothing does"`
 }
 
 // ServeTimeouts bounds one request.
