@@ -155,7 +155,7 @@ func expiryGoesOn(t *testing.T, w *world) {
 	var records []record
 	for i := range 2_300 {
 		r := row(fmt.Sprintf("m%04d", i), "a", queue.StateDone, int64(i))
-		if i < 1_100 {
+		if r.OrderID = r.MsgID; i < 1_100 {
 			r.At.Topic = "orders.g.retry.9s"
 		}
 		records = append(records, insert(r))
