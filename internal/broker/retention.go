@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -155,24 +154,4 @@ func number(s *string) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(*s, 10, 64)
 	return n, err == nil
-}
-
-// LogBytes returns how much the log takes on disk.
-func (b *Broker) LogBytes() (int64, error) {
-	if b.opts.Memory {
-		return 0, nil
-	}
-	parts, err := partitions(b.dir)
-	if err != nil {
-		return 0, err
-	}
-	var total int64
-	for _, p := range parts {
-		segs, err := segments(p.dir)
-		if err != nil && !os.IsNotExist(err) {
-			return 0, err
-		}
-		total += sizeOf(segs)
-	}
-	return total, nil
 }

@@ -3,6 +3,8 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -209,12 +211,33 @@ func TestTheCleanerOfTheClusterSleeps(t *testing.T) {
 	}
 }
 
-func TestLogBytesGrowWithTheLog(t *testing.T) {
+func TestALargeLogIsSaidOnce(t *testing.T) {
 	t.Parallel()
-	b := fill(t, 3, nil, onDisk(t.TempDir()))
-	n, err := b.LogBytes()
-	if err != nil || n < 150 || n > 600 {
-		t.Errorf("LogBytes() = %d, %v", n, err)
+	var out syncBuffer
+	b := open(t, func(o *broker.Options) { onDisk(t.TempDir())(o); o.Log = slog.New(slog.NewTextHandler(&out, nil)) })
+	dir := filepath.Join(b.Dir(), "partitions", "orders-0")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"0.dat", "0.idx", "notes.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grow := func(size int64) { // sparse: it takes no space
+		if err := os.Truncate(filepath.Join(dir, "0.dat"), size); err != nil {
+			t.Fatal(err)
+		}
+		b.Retain(t.Context(), time.Now())
+	}
+	grow(1 << 30)
+	if out.String() != "" {
+		t.Errorf("at 1 GiB: %s", out.String())
+	}
+	grow(1<<30 + 1)
+	b.Retain(t.Context(), time.Now())
+	if n := strings.Count(out.String(), "the log is large"); n != 1 {
+		t.Errorf("%d warnings above 1 GiB, want 1", n)
 	}
 }
 
@@ -233,5 +256,19 @@ func TestALogIsCutIntoSegmentsOf16MiB(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(b.Dir(), "partitions", "orders-0", "*.dat"))
 	if err != nil || len(files) != 2 {
 		t.Errorf("18 MB lie in %d segments (%v), want 2", len(files), err)
+	}
+}
+
+// Who cannot tell how old a segment is keeps it.
+func TestADamagedSegmentIsKept(t *testing.T) {
+	t.Parallel()
+	b := fill(t, 5, map[string]string{"retention.ms": "60000"}, onDisk(t.TempDir()))
+	damaged := filepath.Join(b.Dir(), "partitions", "orders-0", "2.dat")
+	if err := os.WriteFile(damaged, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.Retain(t.Context(), time.Now())
+	if start, end := ends(t, b); start != 2 || end != 5 {
+		t.Errorf("the log is [%d, %d), want [2, 5)", start, end)
 	}
 }
