@@ -17,10 +17,10 @@ type Exported struct {
 	ID           string       `json:"id"`
 	Copies       int          `json:"copies"`
 	Time         time.Time    `json:"time"`
-	Dialect      string       `json:"dialect"`
-	State        *State       `json:"state"`  // null: there was no store to ask
-	Origin       *Origin      `json:"origin"` // null: incomplete
-	Class        *string      `json:"class"`  // null: the header is absent
+	Dialect      string       `json:"dialect"` // empty: nobody known wrote its headers
+	State        *State       `json:"state"`   // null: there was no store to ask
+	Origin       *Origin      `json:"origin"`  // null: incomplete
+	Class        *string      `json:"class"`   // null: the header is absent
 	Code         *string      `json:"code"`
 	Message      *string      `json:"message"`
 	Attempts     int          `json:"attempts"`
@@ -49,7 +49,7 @@ type Origin struct {
 func (l Letter) Exported() Exported {
 	t := l.Trail
 	x := Exported{
-		Schema: "orderctl.dlq.letter/v1", ID: l.ID.String(), Copies: l.Copies, Time: l.Time.UTC(), Dialect: l.dialect(),
+		Schema: "orderctl.dlq.letter/v1", ID: l.ID.String(), Copies: l.Copies, Time: l.Time.UTC(), Dialect: l.Dialect,
 		Class: textOrNull(string(t.Class)), Code: textOrNull(t.Code), Message: textOrNull(t.Message),
 		Attempts: t.Attempts, Hop: t.Hop, MsgID: textOrNull(t.MsgID), BlockedBy: textOrNull(t.BlockedBy),
 		FirstFailure: timeOrNull(t.FirstFailure), LastFailure: timeOrNull(t.LastFailure),
@@ -70,14 +70,6 @@ func (l Letter) Exported() Exported {
 		x.NamesBase64 = append(x.NamesBase64, []byte(l.Headers[i].Name))
 	}
 	return x
-}
-
-// dialect says whose headers the letter carries: ours, or none that we know.
-func (l Letter) dialect() string {
-	if l.Trail.Class == "" {
-		return "unknown"
-	}
-	return "orderctl"
 }
 
 func headerForm(h queue.Header) [2]*string {

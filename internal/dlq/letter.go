@@ -73,6 +73,7 @@ type Letter struct {
 	ID      ID // the lowest of the copies that were read
 	Copies  int
 	State   State
+	Dialect string // who wrote its headers; "": nobody known
 	Trail   queue.Trail
 	Time    time.Time
 	Key     []byte
@@ -122,8 +123,9 @@ func (l Letter) copyOf() (copyID, bool) {
 }
 
 func letterOf(r queue.Record) Letter {
+	dialect, trail := readTrail(r.Headers)
 	return Letter{
-		ID: ID{Partition: r.Partition, Offset: r.Offset}, Copies: 1, Trail: queue.ReadTrail(r.Headers),
+		ID: ID{Partition: r.Partition, Offset: r.Offset}, Copies: 1, Dialect: dialect, Trail: trail,
 		Time: r.Time, Key: r.Key, Value: r.Value, Size: len(r.Value), Headers: r.Headers,
 	}
 }
