@@ -42,6 +42,7 @@ var ours = map[string][]string{
 	"internal/consume":            {"internal/order", "internal/queue"},
 	"internal/produce":            {"internal/order", "internal/queue"},
 	"internal/dlq":                {"internal/order", "internal/queue", "internal/inspect/"},
+	"internal/inspect":            {"internal/order", "internal/queue", "internal/inspect/lag"},
 	"internal/inspect/lag":        {"internal/order", "internal/queue"},
 	"internal/inspect/lag/export": {"internal/order", "internal/queue", "internal/inspect/lag"},
 	"internal/setup":              {"internal/order", "internal/queue", "internal/inspect/"},
