@@ -19,7 +19,6 @@ type doubt struct {
 	at        queue.Position // of its letter; only NoLetter
 	hop       int            // the same
 	counted   bool           // it is in the balance
-	again     bool           // looked at before
 }
 
 func (d doubt) position(source string) queue.Position {

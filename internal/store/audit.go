@@ -61,7 +61,7 @@ func (s *Store) Messages(ctx context.Context, group string, ids []string) ([]que
 
 func auditRows(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]queue.Row, error) {
 	var found []queue.Row
-	rs, err := tx.QueryContext(ctx, query, args...) //nolint:sqlclosecheck // eachRow closes it
+	rs, err := tx.QueryContext(ctx, query, args...)
 	err = eachRow(rs, err, func(rs *sql.Rows) error {
 		var r queue.Row
 		var outcome, atTopic, orderID, class, replay sql.NullString

@@ -163,26 +163,33 @@ func TestAPageWalksTheIndexOfTheSource(t *testing.T) {
 	s := openForAudit(t)
 	for _, more := range []string{"", " AND state = 'dead'"} {
 		query := sourcedText(s.text.syntax, more)
-		rows, err := s.link.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, "g", "orders", 1, 5, 10, 5, "a", "a", "f", 10)
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := ""
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				t.Fatal(err)
-			}
-			plan += step + "\n"
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
+		plan := auditPlan(t, s, query)
 		want := "(consumer_group=? AND src_topic=? AND src_partition=? AND src_offset>? AND src_offset<?)"
 		sorts := strings.ReplaceAll(plan, "USE TEMP B-TREE FOR LAST 2 TERMS OF ORDER BY", "")
 		if !strings.Contains(plan, want) || strings.Contains(sorts, "B-TREE") || strings.Contains(plan, "SCAN") {
 			t.Errorf("%s\nis done by\n%s", query, plan)
 		}
 	}
+}
+
+func auditPlan(t *testing.T, s *Store, query string) string {
+	t.Helper()
+	rows, err := s.link.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, "g", "orders", 1, 5, 10, 5, "a", "a", "f", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	plan := ""
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		plan += step + "\n"
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan
 }
