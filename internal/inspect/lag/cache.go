@@ -14,8 +14,9 @@ var ErrOutdated = errors.New("lag data is out of date")
 
 const (
 	defaultEvery = 5 * time.Second
-	maxMissed    = 3  // refreshes that may fail before the data is out of date
-	maxWindow    = 12 // snapshots kept, for rates and standstill
+	maxMissed    = 3 // refreshes that may fail before the data is out of date
+	// SlowChange is how old what seldom changes may be where a cluster is looked at again and again.
+	SlowChange = 30 * time.Second
 )
 
 // CacheOptions are the parts of a Cache. Source and Log are required.
@@ -23,6 +24,7 @@ type CacheOptions struct {
 	Source Source
 	Query  Query
 	Policy Policy
+	Ages   Ages          // empty: AgeAuto
 	Every  time.Duration // between refreshes; zero: 5 s
 	Log    *slog.Logger
 }
@@ -30,10 +32,10 @@ type CacheOptions struct {
 // Cache observes again and again while it runs and keeps the newest verdict, so that any number of readers cost the
 // brokers one question each few seconds.
 type Cache struct {
-	opts CacheOptions
+	opts   CacheOptions
+	window *Window
 
 	mu     sync.Mutex
-	window []Snapshot
 	report Report
 	at     time.Time // of the newest snapshot; zero: none yet
 	err    error     // of the newest refresh
@@ -50,7 +52,11 @@ func NewCache(o CacheOptions) (*Cache, error) {
 	if o.Every <= 0 {
 		o.Every = defaultEvery
 	}
-	return &Cache{opts: o}, nil
+	if o.Query.Reuse == 0 {
+		o.Query.Reuse = SlowChange
+	}
+	w, err := NewWindow(o.Source, o.Query, o.Policy, o.Ages)
+	return &Cache{opts: o, window: w}, err
 }
 
 // Run refreshes until ctx ends, then returns nil.
@@ -71,17 +77,20 @@ func (c *Cache) Run(ctx context.Context) error {
 func (c *Cache) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*c.opts.Every)
 	defer cancel()
-	s, err := c.opts.Source.Snapshot(ctx, c.opts.Query)
+	s, err := c.window.Observe(ctx)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the end of Run says nothing about the cluster
+	}
+	var report Report
+	if err == nil {
+		c.window.Add(s)
+		report = c.window.Report()
 	}
 	c.mu.Lock()
 	before := c.err
 	c.err = err
 	if err == nil {
-		c.window = append(c.window, s)
-		c.window = c.window[max(0, len(c.window)-maxWindow):]
-		c.report, c.at = Evaluate(c.window, c.opts.Policy), time.Now()
+		c.report, c.at = report, time.Now()
 	}
 	c.mu.Unlock()
 	switch {

@@ -13,12 +13,18 @@ type Policy struct {
 	FromLatest bool          // the configured group starts at the end where it never committed
 	Tolerance  int64         // so many unread records are none: a trailing marker keeps a group at 1 for ever
 	StallAfter time.Duration // no progress for so long is STALLED; zero: 10 s
-	Topics     []string      // rows of these topics only; empty: all
-	Partitions []int32       // rows of these partitions only; empty: all
+
+	WarnAge, CritAge       time.Duration // of the oldest order; zero: the SLO, and three times the SLO
+	WarnUnread, CritUnread int64         // more than so many in a group; zero: any number is fine
+	WarnDLQ, CritDLQ       int64         // more than so many dead letters within the last hour; zero: any number is fine
+
+	Topics     []string // rows of these topics only; empty: all
+	Partitions []int32  // rows of these partitions only; empty: all
 }
 
 const (
 	defaultStall   = 10 * time.Second
+	rateSpan       = time.Minute // rates are taken over so long
 	longRebalance  = time.Minute
 	steadyFraction = 0.05 // rates that differ by less are the same
 )
@@ -32,14 +38,11 @@ func Evaluate(window []Snapshot, p Policy) Report {
 	if len(window) == 0 {
 		return r
 	}
-	if p.StallAfter <= 0 {
-		p.StallAfter = defaultStall
-	}
 	e := newEvaluator(window, p)
 	r.AsOf = e.now.AsOf.UTC().Truncate(time.Millisecond)
 	r.SnapshotMS = e.now.Took.Milliseconds()
 	if len(window) > 1 {
-		r.SampleSeconds = Know(e.now.AsOf.Sub(window[0].AsOf).Seconds())
+		r.SampleSeconds = Know(e.now.AsOf.Sub(e.base.AsOf).Seconds())
 	}
 	r.SilentBrokers = append(r.SilentBrokers, e.now.Unlisted...)
 	r.Complete = len(e.now.Unlisted) == 0
@@ -60,12 +63,21 @@ func Evaluate(window []Snapshot, p Policy) Report {
 type evaluator struct {
 	window []Snapshot
 	now    Snapshot // the newest
+	base   Snapshot // rates are taken from here to the newest; of one snapshot: itself
 	policy Policy
 	topics map[string][]TopicPartition // partitions of each topic of the newest, ascending
 }
 
 func newEvaluator(window []Snapshot, p Policy) *evaluator {
-	e := &evaluator{window: window, now: window[len(window)-1], policy: p, topics: map[string][]TopicPartition{}}
+	last := len(window) - 1
+	e := &evaluator{window: window, now: window[last], base: window[max(0, last-1)], topics: map[string][]TopicPartition{}}
+	for _, s := range slices.Backward(window[:last]) {
+		if e.now.AsOf.Sub(s.AsOf) > rateSpan {
+			break
+		}
+		e.base = s
+	}
+	e.policy = p.complete(e.now.SLO)
 	for tp := range e.now.Partitions {
 		e.topics[tp.Topic] = append(e.topics[tp.Topic], tp)
 	}
@@ -73,6 +85,20 @@ func newEvaluator(window []Snapshot, p Policy) *evaluator {
 		slices.SortFunc(tps, byName)
 	}
 	return e
+}
+
+// complete puts the built-in rules where none was given.
+func (p Policy) complete(slo time.Duration) Policy {
+	if p.StallAfter <= 0 {
+		p.StallAfter = defaultStall
+	}
+	if p.WarnAge <= 0 {
+		p.WarnAge = slo
+	}
+	if p.CritAge <= 0 {
+		p.CritAge = 3 * slo
+	}
+	return p
 }
 
 func byName(a, b TopicPartition) int {

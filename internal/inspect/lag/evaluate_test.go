@@ -70,6 +70,18 @@ func golden() lag.Snapshot {
 		s.Partitions[tp("orders", p)] = part(0, 100)
 	}
 	s.Partitions[tp("orders", 2)] = part(40, 100)
+	return withHeads(s, "workers", map[int32]time.Duration{0: 28*time.Minute + 30*time.Second, 1: 30 * time.Minute, 2: 29*time.Minute + 20*time.Second})
+}
+
+// withHeads says how old the next records of topic orders are.
+func withHeads(s lag.Snapshot, group string, ages map[int32]time.Duration) lag.Snapshot {
+	s.Aged = true
+	g := s.Groups[group]
+	g.Heads = map[lag.TopicPartition]lag.HeadObs{}
+	for p, age := range ages {
+		g.Heads[tp("orders", p)] = lag.HeadObs{Low: s.AsOf.Add(-age), High: s.AsOf.Add(-age)}
+	}
+	s.Groups[group] = g
 	return s
 }
 
@@ -102,9 +114,9 @@ func TestGoldenScenario(t *testing.T) {
 		committed, unread, lost, ahead lag.Maybe[int64]
 		reasons                        []lag.Status
 	}{
-		{"orders", 0, lag.Know[int64](90), lag.Know[int64](10), lag.Know[int64](0), lag.Know[int64](0), []lag.Status{lag.NoMembers, lag.Stale}},
-		{"orders", 1, unknown, lag.Know[int64](100), lag.Know[int64](0), lag.Know[int64](0), []lag.Status{lag.NoMembers, lag.Stale, lag.NeverCommitted}},
-		{"orders", 2, lag.Know[int64](5), lag.Know[int64](60), lag.Know[int64](35), lag.Know[int64](0), []lag.Status{lag.Lost, lag.NoMembers, lag.Stale}},
+		{"orders", 0, lag.Know[int64](90), lag.Know[int64](10), lag.Know[int64](0), lag.Know[int64](0), []lag.Status{lag.NoMembers, lag.TooOld}},
+		{"orders", 1, unknown, lag.Know[int64](100), lag.Know[int64](0), lag.Know[int64](0), []lag.Status{lag.NoMembers, lag.TooOld, lag.NeverCommitted}},
+		{"orders", 2, lag.Know[int64](5), lag.Know[int64](60), lag.Know[int64](35), lag.Know[int64](0), []lag.Status{lag.Lost, lag.NoMembers, lag.TooOld}},
 		{"orders", 3, lag.Know[int64](120), lag.Know[int64](0), lag.Know[int64](0), lag.Know[int64](20), []lag.Status{lag.Ahead}},
 		{"old-orders", 0, lag.Know[int64](50), unknown, unknown, unknown, []lag.Status{lag.Gone}},
 	} {
@@ -119,6 +131,14 @@ func TestGoldenScenario(t *testing.T) {
 	}
 	if g.Unread != lag.Know[int64](170) || g.Lost != lag.Know[int64](35) || g.Ahead != lag.Know[int64](20) || g.LowerBound {
 		t.Errorf("total: unread %v lost %v ahead %v lower bound %v", g.Unread, g.Lost, g.Ahead, g.LowerBound)
+	}
+	for p, age := range map[int32]float64{0: 1710, 1: 1800, 2: 1760, 3: 0} {
+		if r := row(t, g, "orders", p); r.Oldest != lag.Know(age) || r.Precision != lag.Know(0.0) {
+			t.Errorf("orders/%d is %v old, want %v", p, r.Oldest, age)
+		}
+	}
+	if g.Oldest != lag.Know(1800.0) || g.Breach.State.V != lag.BreachBreached || row(t, g, "old-orders", 0).Oldest.Known {
+		t.Errorf("oldest %v, breach %v", g.Oldest, g.Breach)
 	}
 	if g.Status != lag.SevCritical || !g.Complete || !report.Complete || g.Known != 4 || g.Total != 4 {
 		t.Errorf("verdict %v, complete %v/%v, %d of %d known", g.Status, g.Complete, report.Complete, g.Known, g.Total)
@@ -305,7 +325,7 @@ func TestTiersAndDeadLettersStandApart(t *testing.T) {
 		t.Errorf("tiers count in the totals: %+v", g)
 	}
 	r := row(t, g, retry.Topic, 0)
-	if r.Status != lag.Overdue || r.Parked != lag.Know[int64](12) || r.Overdue != lag.Know[int64](3) || r.Stale.Known || g.Status != lag.SevOK {
+	if r.Status != lag.Parked || r.Parked != lag.Know[int64](12) || r.Overdue != lag.Know[int64](3) || r.Stale.Known || g.Status != lag.SevOK {
 		t.Errorf("retry row %+v, verdict %v", r, g.Status)
 	}
 	want := lag.Tier{Topic: retry.Topic, DelaySeconds: 600, Depth: lag.Know[int64](15), Parked: lag.Know[int64](12), Overdue: lag.Know[int64](3)}
@@ -404,8 +424,8 @@ func TestOverdueForHowLong(t *testing.T) {
 		reasons []lag.Status
 		verdict lag.Severity
 	}{
-		"one snapshot does not tell":           {window(1, behind(5)), []lag.Status{lag.Overdue}, lag.SevOK},
-		"taken within twenty seconds":          {window(9, behind(2)), []lag.Status{lag.Overdue}, lag.SevOK},
+		"one snapshot does not tell":           {window(1, behind(5)), []lag.Status{lag.Parked}, lag.SevOK},
+		"taken within twenty seconds":          {window(9, behind(2)), []lag.Status{lag.Parked}, lag.SevOK},
 		"taken after forty seconds":            {window(9, behind(5)), []lag.Status{lag.Overdue}, lag.SevWarning},
 		"taken later than the SLO":             {window(40, behind(35)), []lag.Status{lag.Overdue}, lag.SevCritical},
 		"nothing is due":                       {window(9, behind(0)), []lag.Status{lag.Parked}, lag.SevOK},

@@ -9,9 +9,9 @@ import (
 )
 
 // flow tells rates and direction of one partition: from two snapshots, or, for the inflow alone, from the mark of one.
-func (v *view) flow(tp TopicPartition, role queue.Role, o offsets) Flow {
+func (v *view) flow(tp TopicPartition, role queue.Role, o offsets, still time.Duration) Flow {
 	f := Flow{In: v.inflow(tp, role, o), Out: v.outflow(tp)}
-	if v.standstill(tp, role) >= v.policy.StallAfter {
+	if still >= v.policy.StallAfter {
 		f.Drain = Know(DrainStalled)
 		return f
 	}
@@ -43,7 +43,7 @@ func (v *view) inflow(tp TopicPartition, role queue.Role, o offsets) Maybe[float
 		}
 		return Know(float64(grown.V) / v.now.SLO.Seconds())
 	}
-	first, last := v.window[0].partition(tp), v.now.partition(tp)
+	first, last := v.base.partition(tp), v.now.partition(tp)
 	if !first.High.Known || !last.High.Known || last.High.V < first.High.V {
 		return Maybe[float64]{}
 	}
@@ -54,7 +54,7 @@ func (v *view) outflow(tp TopicPartition) Maybe[float64] {
 	if len(v.window) == 1 {
 		return Maybe[float64]{}
 	}
-	first, firstAt, _ := v.window[0].Groups[v.name].commit(tp)
+	first, firstAt, _ := v.base.Groups[v.name].commit(tp)
 	last, lastAt, _ := v.now.Groups[v.name].commit(tp)
 	if !first.Known || !last.Known || first.V < 0 || last.V < first.V || v.rewound(tp) {
 		return Maybe[float64]{}
@@ -104,9 +104,10 @@ func (v *view) standstill(tp TopicPartition, role queue.Role) time.Duration {
 }
 
 // dueFor is for how long the next record of a tier has been due, at least: it lay before the mark of an older snapshot.
-func (v *view) dueFor(tp TopicPartition, from Maybe[int64]) time.Duration {
+func (v *view) dueFor(tp TopicPartition) time.Duration {
+	o, _ := v.place(tp)
 	for _, s := range v.window {
-		if mark := gather(s.partition(tp), Maybe[int64]{}, s.Isolation, false).mark; from.Known && mark.Known && mark.V > from.V {
+		if mark := gather(s.partition(tp), Maybe[int64]{}, s.Isolation, false).mark; o.from.Known && mark.Known && mark.V > o.from.V {
 			return v.now.AsOf.Sub(s.AsOf)
 		}
 	}

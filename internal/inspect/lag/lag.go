@@ -67,6 +67,7 @@ type Query struct {
 	All       bool          // every group of the cluster
 	Isolation Isolation     // empty: ReadCommitted
 	SLO       time.Duration // how old an order may get; zero: no mark is looked up on source topics
+	Reuse     time.Duration // what seldom changes (metadata, members, log starts) may be so old; zero: all is asked
 }
 
 // Problem says why something is not known.
@@ -88,6 +89,7 @@ type Snapshot struct {
 	Isolation  Isolation
 	SLO        time.Duration // the age that the marks of source topics were looked up for
 	Asked      []string      // topics that were asked for by name
+	Aged       bool          // the ages of backlogs were looked for: GroupObs.Heads
 	Groups     map[string]GroupObs
 	Topics     map[string]TopicObs
 	Partitions map[TopicPartition]PartitionObs
@@ -103,6 +105,14 @@ type GroupObs struct {
 	Problem               Problem
 	Members               Maybe[[]MemberObs]
 	Commits               Maybe[map[TopicPartition]CommitObs]
+	Heads                 map[TopicPartition]HeadObs // where something waits; absent: not known
+}
+
+// HeadObs is the record that a group reads next in a partition, and when it was written: not before Low, and not after
+// High. Groups that share a partition are at different places of it.
+type HeadObs struct {
+	Offset    int64
+	Low, High time.Time
 }
 
 // Missing reports whether the group is known not to exist.
@@ -139,9 +149,9 @@ type CommitObs struct {
 type TopicObs struct {
 	Exists                 Maybe[bool]
 	Partitions             int
-	Cleanup, TimestampType string // empty: unknown
-	Retention              Maybe[time.Duration]
-	RetentionBytes         Maybe[int64]
+	Cleanup, TimestampType string               // empty: unknown
+	Retention              Maybe[time.Duration] // below 0: for ever
+	RetentionBytes         Maybe[int64]         // below 0: no limit
 }
 
 // PartitionObs is what was seen of a partition.
@@ -151,7 +161,8 @@ type PartitionObs struct {
 	EndAt               time.Time // of the answer that told the ends
 	Problem             Problem
 	Start, High, Stable Maybe[int64]
-	Mark                Maybe[OffsetAt]
+	Mark                Maybe[OffsetAt] // see MarkAge
+	Hour                Maybe[OffsetAt] // of a tier: an hour ago
 }
 
 // OffsetAt is the first record that is at least as young as an asked time.

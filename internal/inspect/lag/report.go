@@ -37,18 +37,21 @@ type Group struct {
 	Reasons     []Status      `json:"reasons"` // worst first
 	Complete    bool          `json:"complete"`
 
-	Unread      Maybe[int64] `json:"unread"`
-	LowerBound  bool         `json:"unread_is_lower_bound"` // a partition is unknown: there may be more
-	Stale       Maybe[int64] `json:"stale"`
-	Lost        Maybe[int64] `json:"lost"`
-	Ahead       Maybe[int64] `json:"ahead"`
-	SLOSeconds  float64      `json:"slo_seconds"`
-	Known       int          `json:"partitions_known"`
-	Total       int          `json:"partitions_total"`
-	Flow                     // of the counted partitions together
-	Partitions  []Row        `json:"partitions"`
-	Delayed     []Tier       `json:"delayed"`
-	DeadLetters []DeadTopic  `json:"dead_letters"`
+	Unread     Maybe[int64] `json:"unread"`
+	LowerBound bool         `json:"unread_is_lower_bound"` // a partition is unknown: there may be more
+	Stale      Maybe[int64] `json:"stale"`
+	Lost       Maybe[int64] `json:"lost"`
+	Ahead      Maybe[int64] `json:"ahead"`
+	SLOSeconds float64      `json:"slo_seconds"`
+	// Oldest is the age of the oldest unread order of the partitions that are known.
+	Oldest      Maybe[float64] `json:"oldest_seconds"`
+	Known       int            `json:"partitions_known"`
+	Total       int            `json:"partitions_total"`
+	Flow                       // of the counted partitions together
+	Breach                     // of the first partition to come to the SLO
+	Partitions  []Row          `json:"partitions"`
+	Delayed     []Tier         `json:"delayed"`
+	DeadLetters []DeadTopic    `json:"dead_letters"`
 }
 
 // Flow says where a backlog is heading. Rates are records a second.
@@ -57,6 +60,14 @@ type Flow struct {
 	Out   Maybe[float64] `json:"out_per_second"`
 	Drain Maybe[string]  `json:"drain"`       // draining, growing, steady, stalled, idle
 	ETA   Maybe[float64] `json:"eta_seconds"` // null: unknown, or never (see Drain)
+}
+
+// Breach says when the oldest order becomes older than the SLO. State is breached, forecast, no, or unknown.
+type Breach struct {
+	State   Maybe[string]  `json:"breach"`
+	Seconds Maybe[float64] `json:"breach_seconds"` // by the trend; known for breached (0) and forecast
+	// Earliest is certain: not before that, whatever happens, for an age grows by a second a second.
+	Earliest Maybe[float64] `json:"breach_earliest_seconds"`
 }
 
 // The ways of a backlog, as Flow.Drain has them.
@@ -84,7 +95,18 @@ type Row struct {
 	Lost      Maybe[int64] `json:"lost"`
 	Ahead     Maybe[int64] `json:"ahead"`
 	Held      Maybe[int64] `json:"held"`
+	// Oldest is the age of the next record, 0 where nothing waits; in a tier, where nothing is due. The true age lies
+	// between Oldest - Precision and Oldest.
+	Oldest    Maybe[float64] `json:"oldest_seconds"`
+	Precision Maybe[float64] `json:"oldest_precision_seconds"`
+	// Compacted says that records of the topic may be missing, so that the age is a guess.
+	Compacted     bool           `json:"compacted"`
+	TimestampType Maybe[string]  `json:"timestamp_type"`
+	LossEarliest  Maybe[float64] `json:"loss_earliest_seconds"` // not before that may retention delete an unread record
+	RetentionUsed Maybe[float64] `json:"retention_used"`        // 1: the whole log is unread; known where its size is limited
+	NoProgress    Maybe[float64] `json:"no_progress_seconds"`   // owned, something to do, and the offset unchanged for so long
 	Flow
+	Breach
 	Status   Status        `json:"status"`
 	Reasons  []Status      `json:"reasons"`
 	Leader   Maybe[int32]  `json:"leader"`
@@ -96,13 +118,18 @@ type Row struct {
 
 	// Counted says that the row belongs to the totals of its group.
 	Counted bool `json:"counted"`
-	// Severity is how bad Status is for a partition of this role.
+	// Severity is how bad the worst of Reasons is.
 	Severity Severity `json:"-"`
 	// Overdue and Parked split the unread of a tier: due, and not yet due.
 	Overdue Maybe[int64] `json:"-"`
 	Parked  Maybe[int64] `json:"-"`
+	// OldestOverdue is for how long the next record of a tier has been due, in seconds; 0: none is.
+	OldestOverdue Maybe[float64] `json:"-"`
 
-	dueFor time.Duration // the oldest overdue record has been due for at least so long; the window tells
+	findings []finding
+	suspect  bool          // a timestamp lies in the future
+	still    time.Duration // without progress
+	kept     time.Duration // retention of the topic
 }
 
 // The values of Row.Commit.
@@ -127,6 +154,9 @@ type Tier struct {
 	Depth        Maybe[int64] `json:"depth"`
 	Parked       Maybe[int64] `json:"parked"`
 	Overdue      Maybe[int64] `json:"overdue"`
+	// OldestOverdue is for how long the first record has been due, in seconds; 0: none is.
+	OldestOverdue Maybe[float64] `json:"oldest_overdue_seconds"`
+	LastHour      Maybe[int64]   `json:"last_hour"` // records written within the last hour
 }
 
 // DeadTopic sums up a dead-letter topic of a group. Its figures are upper bounds: second copies, compaction and foreign

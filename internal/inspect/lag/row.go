@@ -2,22 +2,22 @@ package lag
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"commerce.internal/orderctl/internal/queue"
 )
 
-// row judges one partition.
+// row judges one partition. What depends on the other rows, and what is shown of it all, comes later: see settle.
 func (v *view) row(tp TopicPartition) Row {
-	role, _ := queue.RoleOf(tp.Topic)
 	p := v.now.partition(tp)
 	c, _, whyCommit := v.obs.commit(tp)
-	o := v.offsets(v.now, p, c)
+	o, role := v.place(tp)
+	topic := v.now.Topics[tp.Topic]
 	r := Row{
 		Topic: tp.Topic, Partition: tp.Partition, Role: role, Commit: commitWord(c), Owner: v.owner(len(v.window)-1, tp),
 		Start: o.start, Stable: o.stable, End: o.end, High: o.high, Unread: o.unread(), Lost: o.lost(),
 		Ahead: o.ahead(), Held: o.held(), Replicas: positive(p.Replicas), ISR: positive(p.ISR),
+		TimestampType: word(topic.TimestampType), Compacted: compacted(topic),
 	}
 	if c.Known && c.V >= 0 {
 		r.Committed = c
@@ -25,21 +25,34 @@ func (v *view) row(tp TopicPartition) Row {
 	if p.Leader >= 0 {
 		r.Leader, r.Epoch = Know(p.Leader), Know(p.Epoch)
 	}
-	switch {
-	case role == queue.RoleSource:
-		r.Stale = o.old()
-	case tier(role):
-		r.Overdue = o.old()
-		r.Parked = apply(r.Unread, r.Overdue, func(u, o int64) int64 { return u - o })
+	r.suspect = v.suspect(tp, r.Unread)
+	switch old := o.old(); {
+	case role == queue.RoleSource && !r.suspect:
+		r.Stale = old
+	case tier(role) && !r.suspect:
+		r.Overdue = old
+		r.Parked = apply(r.Unread, old, func(u, o int64) int64 { return u - o })
 	}
 	problem := cmp.Or(p.Problem, whyCommit)
 	r.Problem = word(string(problem))
-	r.Flow = v.flow(tp, role, o)
-	r.Reasons = v.reasons(r, o, problem)
-	r.dueFor = v.dueFor(tp, o.from)
-	r.Status, r.Severity = r.verdict(v.now.SLO)
-	r.Counted = role == queue.RoleSource && problem != NoTopic && r.Status != Unsubscribed
+	v.age(&r)
+	v.retention(&r, o, topic)
+	r.still = v.standstill(tp, role)
+	if len(v.window) > 1 {
+		r.NoProgress = Know(r.still.Seconds())
+	}
+	r.Flow = v.flow(tp, role, o, r.still)
+	v.forecast(&r)
+	r.findings = v.findings(r, o, problem)
+	r.Counted = role == queue.RoleSource && problem != NoTopic && !r.has(Unsubscribed)
 	return r
+}
+
+// place gathers the offsets of one partition of the newest snapshot, and what the partition is for.
+func (v *view) place(tp TopicPartition) (offsets, queue.Role) {
+	c, _, _ := v.obs.commit(tp)
+	role, _ := queue.RoleOf(tp.Topic)
+	return v.offsets(v.now, v.now.partition(tp), c), role
 }
 
 func (v *view) offsets(s Snapshot, p PartitionObs, c Maybe[int64]) offsets {
@@ -61,83 +74,44 @@ func word(s string) Maybe[string] { return Maybe[string]{V: s, Known: s != ""} }
 
 func positive(n int) Maybe[int] { return Maybe[int]{V: n, Known: n > 0} }
 
-// verdict returns the status that is shown, and how bad the worst reason is.
-func (r Row) verdict(slo time.Duration) (Status, Severity) {
-	if len(r.Reasons) == 0 {
-		return OK, SevOK
-	}
-	worst := SevOK
-	for _, s := range r.Reasons {
-		worst = max(worst, r.severity(s, slo))
-	}
-	return r.Reasons[0], worst
-}
-
-// reasons lists all that holds, in the order of the statuses. What is merely information is only said where nothing
-// else is.
-func (v *view) reasons(r Row, o offsets, problem Problem) []Status {
-	if problem == NoTopic {
-		return []Status{Gone}
-	}
-	if r.Role == queue.RoleSource && !v.obs.subscribed(r.Topic) {
-		return []Status{Unsubscribed}
-	}
-	waiting := r.Unread.Known && r.Unread.V > v.policy.Tolerance
-	found := []Status{}
-	add := func(holds bool, s Status) {
-		if holds {
-			found = append(found, s)
-		}
-	}
-	add(r.Lost.Known && r.Lost.V > 0, Lost)
-	add(r.Ahead.Known && r.Ahead.V > 0, Ahead)
-	add(problem == NoLeader, Leaderless)
-	add(o.hung(), HungTxn)
-	add(waiting && v.obs.deserted(), NoMembers)
-	add(waiting && !tier(r.Role) && v.obs.State == StateStable && v.obs.Members.Known && !v.obs.deserted() && r.Owner == nil, Unassigned)
-	add(r.Drain.V == DrainStalled, Stalled)
-	add(unanswered(problem, r), Unknown)
-	add(problem == NoAccess, Refused)
-	add(problem == Unsupported, NotSupported)
-	add(r.Stale.Known && r.Stale.V > v.policy.Tolerance, Stale)
-	add(waiting && r.Commit == CommitNone && r.Role == queue.RoleSource, NeverCommitted)
-	add(r.Overdue.Known && r.Overdue.V > v.policy.Tolerance, Overdue)
-	add(v.rewound(r.TopicPartition()), Rewind)
-	if len(found) == 0 {
-		found = info(r, o, waiting)
-	}
-	slices.SortStableFunc(found, func(a, b Status) int { return cmp.Compare(rank(a), rank(b)) })
-	return found
-}
-
 // TopicPartition names the partition of the row.
 func (r Row) TopicPartition() TopicPartition {
 	return TopicPartition{Topic: r.Topic, Partition: r.Partition}
 }
 
-// unanswered reports whether a number is missing for no other reason than that nobody told it.
-func unanswered(problem Problem, r Row) bool {
-	return problem == NoAnswer || problem == "" && !r.Unread.Known
+// suspect reports whether a timestamp ahead of all clocks spoils the ages of what waits.
+func (v *view) suspect(tp TopicPartition, unread Maybe[int64]) bool {
+	limit := v.now.AsOf.Add(futureSkew)
+	mark := v.now.partition(tp).Mark
+	return unread.Known && unread.V > 0 &&
+		(mark.Known && mark.V.Offset >= 0 && mark.V.Time.After(limit) || v.obs.Heads[tp].Low.After(limit))
 }
 
-func info(r Row, o offsets, waiting bool) []Status {
-	found := []Status{}
+// age tells how old the next record is, and of a tier how long it has been due.
+func (v *view) age(r *Row) {
+	head, found := v.obs.Heads[r.TopicPartition()]
+	waits := r.Unread
+	if tier(r.Role) {
+		waits = r.Overdue
+	}
 	switch {
-	case !waiting:
-	case tier(r.Role) && r.Parked.Known && r.Parked.V > 0:
-		found = append(found, Parked)
-	case r.Drain.V == DrainDraining:
-		found = append(found, Draining)
-	case r.Drain.V == DrainGrowing:
-		found = append(found, Growing)
-	default:
-		found = append(found, Behind)
+	case !waits.Known || r.suspect:
+		return
+	case waits.V == 0:
+		r.Oldest, r.Precision = Know(0.0), Know(0.0)
+	case found:
+		age := max(v.now.AsOf.Sub(head.Low), 0)
+		r.Oldest, r.Precision = Know(age.Seconds()), Know(head.High.Sub(head.Low).Seconds())
 	}
-	if held := o.held(); held.Known && held.V > 0 {
-		found = append(found, OpenTxn)
+	if _, delay := queue.RoleOf(r.Topic); tier(r.Role) && r.Oldest.Known {
+		r.OldestOverdue = Know(max(0, r.Oldest.V-delay.Seconds()))
 	}
-	return found
 }
+
+// atLeast is how old the next record is at least: the younger end of what is known.
+func (r Row) atLeast() time.Duration { return seconds(r.Oldest.V - r.Precision.V) }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // deserted reports whether the group is known to have no members.
 func (g GroupObs) deserted() bool {

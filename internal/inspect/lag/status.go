@@ -1,10 +1,6 @@
 package lag
 
-import (
-	"time"
-
-	"commerce.internal/orderctl/internal/queue"
-)
+import "time"
 
 // Status says what is noteworthy about a partition or a group.
 type Status string
@@ -18,14 +14,20 @@ const (
 	NoMembers      Status = "NO-MEMBERS"
 	Unassigned     Status = "UNASSIGNED"
 	Stalled        Status = "STALLED"
+	TooOld         Status = "TOO-OLD"     // the oldest order is far older than it may be
+	OverUnread     Status = "OVER-UNREAD" // of a group: more unread than was allowed
+	OverDLQ        Status = "OVER-DLQ"    // of a group: more dead letters within an hour than was allowed
 	Unknown        Status = "UNKNOWN"
 	Refused        Status = "NO-ACCESS"
+	Suspect        Status = "TS-SUSPECT" // a timestamp in the future: ages tell nothing
 	NotSupported   Status = "UNSUPPORTED"
-	Stale          Status = "STALE" // orders older than the SLO
+	Stale          Status = "STALE" // the oldest order is older than it should be
 	NeverCommitted Status = "NEVER-COMMITTED"
+	AtRisk         Status = "AT-RISK" // the topic will soon delete what is unread
 	Overdue        Status = "OVERDUE" // due retries that nobody took
 	Rewind         Status = "REWIND"  // a committed offset went back
 	Rebalancing    Status = "REBALANCING"
+	Hot            Status = "HOT" // far more to do than the other partitions of the topic
 	Gone           Status = "NO-TOPIC"
 	Behind         Status = "BEHIND"
 	Draining       Status = "DRAINING"
@@ -67,43 +69,12 @@ func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 // late is how long something may be due before it is worth a warning.
 const late = 30 * time.Second
 
-// severity returns how bad a status of a row is.
-func (r Row) severity(s Status, slo time.Duration) Severity {
-	if s == Overdue {
-		switch {
-		case slo > 0 && r.dueFor > slo:
-			return SevCritical
-		case r.dueFor > late:
-			return SevWarning
-		}
-	}
-	return severityOf(s, r.Role)
-}
-
-// severityOf returns how bad a status is in a topic of that role.
-func severityOf(s Status, role queue.Role) Severity {
-	switch s {
-	case HungTxn:
-		if tier(role) {
-			return SevWarning
-		}
-		return SevCritical
-	case Lost, Ahead, Leaderless, NoMembers, Unassigned, Stalled:
-		return SevCritical
-	case Unknown, Refused, NotSupported:
-		return SevUnknown
-	case Stale, NeverCommitted, Rewind, Rebalancing, Gone:
-		return SevWarning
-	default:
-		return SevOK
-	}
-}
-
 // rank is the place of a status in the order of looking.
 func rank(s Status) int {
 	for i, other := range [...]Status{
-		Lost, Ahead, Leaderless, HungTxn, NoMembers, Unassigned, Stalled, Unknown, Refused, NotSupported, Stale,
-		NeverCommitted, Overdue, Rewind, Rebalancing, Gone, Behind, Draining, Growing, Parked, OpenTxn, Unsubscribed,
+		Lost, Ahead, Leaderless, HungTxn, NoMembers, Unassigned, Stalled, TooOld, OverUnread, OverDLQ, Unknown, Refused,
+		Suspect, NotSupported, Stale, NeverCommitted, AtRisk, Overdue, Growing, Rewind, Rebalancing, Hot, Gone, Behind,
+		Draining, Parked, OpenTxn, Unsubscribed,
 	} {
 		if s == other {
 			return i

@@ -31,6 +31,7 @@ type Collector struct {
 
 	lag, exporterLag, groupLag *prometheus.Desc // one value, three names
 	current                    *prometheus.Desc
+	seconds, maxSeconds        *prometheus.Desc
 	members, sum               *prometheus.Desc
 	topicHigh, topicStart      *prometheus.Desc
 	unknown, age               *prometheus.Desc
@@ -54,6 +55,10 @@ func New(o Options) (*Collector, error) {
 			"Same as kafka_consumer_lag, under the name of kafka-lag-exporter.", "group", "topic", "partition"),
 		current: desc("kafka_consumergroup_current_offset",
 			"Committed offset of the group.", "consumergroup", "topic", "partition"),
+		seconds: desc("kafka_consumergroup_group_lag_seconds",
+			"Age of the oldest unread record of the partition; in a retry tier, for how long one has been due.", "group", "topic", "partition"),
+		maxSeconds: desc("kafka_consumergroup_group_max_lag_seconds",
+			"Age of the oldest unread record of the group in its source topics; absent while that of a partition is unknown.", "group"),
 		members: desc("kafka_consumergroup_members", "Members of the group.", "consumergroup"),
 		sum: desc("kafka_consumergroup_group_sum_lag",
 			"Lag of the group over its source topics; absent while a partition is unknown.", "group"),
@@ -67,7 +72,7 @@ func New(o Options) (*Collector, error) {
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.lag, c.exporterLag, c.groupLag, c.current, c.members, c.sum, c.topicHigh, c.topicStart, c.unknown, c.age,
+		c.lag, c.exporterLag, c.groupLag, c.current, c.seconds, c.maxSeconds, c.members, c.sum, c.topicHigh, c.topicStart, c.unknown, c.age,
 	} {
 		ch <- d
 	}
@@ -101,6 +106,7 @@ func (c *Collector) partition(ch chan<- prometheus.Metric, group string, r *lag.
 		gauge(ch, d, r.Unread, group, r.Topic, p)
 	}
 	gauge(ch, c.current, r.Committed, group, r.Topic, p)
+	gauge(ch, c.seconds, r.LagSeconds(), group, r.Topic, p)
 	if c.opts.Owned == nil && !seen[tp] {
 		seen[tp] = true
 		gauge(ch, c.topicHigh, r.High, r.Topic, p)
@@ -109,17 +115,26 @@ func (c *Collector) partition(ch chan<- prometheus.Metric, group string, r *lag.
 }
 
 func (c *Collector) group(ch chan<- prometheus.Metric, g *lag.Group, asOf time.Time) {
-	if g.Members.Known {
-		gauge(ch, c.members, lag.Know(int64(g.Members.V)), g.Group)
-	}
+	gauge(ch, c.members, g.Members, g.Group)
 	if !g.LowerBound && g.Problem.V == "" {
 		gauge(ch, c.sum, g.Unread, g.Group)
+		gauge(ch, c.maxSeconds, maxSeconds(g), g.Group)
 	}
 	gauge(ch, c.unknown, lag.Know(int64(g.Total-g.Known)), g.Group)
 	ch <- prometheus.MustNewConstMetric(c.age, prometheus.GaugeValue, time.Since(asOf).Seconds(), g.Group)
 }
 
-func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v lag.Maybe[int64], labels ...string) {
+// maxSeconds is unknown where the age of one partition is: the oldest may be there.
+func maxSeconds(g *lag.Group) lag.Maybe[float64] {
+	for i := range g.Partitions {
+		if r := &g.Partitions[i]; r.Counted && !r.Oldest.Known {
+			return lag.Maybe[float64]{}
+		}
+	}
+	return g.Oldest
+}
+
+func gauge[T int | int64 | float64](ch chan<- prometheus.Metric, d *prometheus.Desc, v lag.Maybe[T], labels ...string) {
 	if v.Known {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v.V), labels...)
 	}

@@ -123,6 +123,31 @@ orderctl_lag_unknown_partitions{group="other"} 1
 `, "kafka_consumer_lag", "orderctl_lag_unknown_partitions", "kafka_consumergroup_group_sum_lag")
 }
 
+func TestAgesAreExported(t *testing.T) {
+	t.Parallel()
+	s := observed(false)
+	s.Aged = true
+	for name, of := range map[string]map[lag.TopicPartition]lag.HeadObs{
+		"g":     {tp("orders", 0): {Low: s.AsOf.Add(-400 * time.Millisecond), High: s.AsOf}},
+		"other": {},
+	} {
+		g := s.Groups[name]
+		g.Heads = of
+		s.Groups[name] = g
+	}
+	// The other group waits in partition 1, and since when is not known: it has no maximum.
+	expect(t, collector(t, export.Options{Reporter: of(s)}), `
+# HELP kafka_consumergroup_group_lag_seconds Age of the oldest unread record of the partition; in a retry tier, for how long one has been due.
+# TYPE kafka_consumergroup_group_lag_seconds gauge
+kafka_consumergroup_group_lag_seconds{group="g",partition="0",topic="orders"} 0.4
+kafka_consumergroup_group_lag_seconds{group="g",partition="1",topic="orders"} 0
+kafka_consumergroup_group_lag_seconds{group="other",partition="0",topic="orders"} 0
+# HELP kafka_consumergroup_group_max_lag_seconds Age of the oldest unread record of the group in its source topics; absent while that of a partition is unknown.
+# TYPE kafka_consumergroup_group_max_lag_seconds gauge
+kafka_consumergroup_group_max_lag_seconds{group="g"} 0.4
+`, "kafka_consumergroup_group_lag_seconds", "kafka_consumergroup_group_max_lag_seconds")
+}
+
 func TestOutdatedDataHasNoSeries(t *testing.T) {
 	t.Parallel()
 	c := collector(t, export.Options{Reporter: reporter(func() (lag.Report, error) {

@@ -1,0 +1,153 @@
+package lag
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// The ways in which the oldest order of a backlog comes to the SLO, as Breach.State has them.
+const (
+	BreachBreached = "breached"
+	BreachForecast = "forecast"
+	BreachNo       = "no"
+)
+
+const (
+	leastPoints = 5
+	leastSpan   = 30 * time.Second
+	mostPoints  = 150
+	fewPoints   = 30   // where there are very many backlogs
+	rising      = 0.70 // of the pairs make a trend
+	horizon     = 24 * time.Hour
+	soon        = 15 * time.Minute
+)
+
+// point is the age of a backlog at one time, both in seconds.
+type point struct{ at, age float64 }
+
+// forecast tells when the oldest order of a backlog will be older than the SLO.
+func (v *view) forecast(r *Row) {
+	slo := v.now.SLO.Seconds()
+	if r.Role != queue.RoleSource || slo <= 0 || !r.Oldest.Known {
+		return
+	}
+	r.Earliest = Know(max(0, slo-r.Oldest.V)) // an age grows by a second a second at most
+	if r.Oldest.V >= slo {
+		r.State, r.Seconds = Know(BreachBreached), Know(0.0)
+		return
+	}
+	points := v.history(r.TopicPartition())
+	if len(points) < leastPoints || seconds(points[len(points)-1].at-points[0].at) < leastSpan {
+		return
+	}
+	r.State = Know(BreachNo)
+	slope, start, rises := theilSen(points)
+	if !rises || slope <= 0 {
+		return
+	}
+	left := max(0, (slo-(start+slope*points[len(points)-1].at))/slope)
+	if left <= horizon.Seconds() {
+		r.State, r.Seconds = Know(BreachForecast), Know(max(left, r.Earliest.V))
+	}
+}
+
+// history is the ages of one backlog over the window, oldest first, thinned out where there are many.
+func (v *view) history(tp TopicPartition) []point {
+	most := mostPoints
+	if len(v.now.Partitions) > fewHistories {
+		most = fewPoints
+	}
+	step := max(1, (len(v.window)+most-1)/most)
+	var points []point
+	for i := (len(v.window) - 1) % step; i < len(v.window); i += step {
+		s := v.window[i]
+		g := s.Groups[v.name]
+		c, _, _ := g.commit(tp)
+		unread := v.offsets(s, s.partition(tp), c).unread()
+		head, found := g.Heads[tp]
+		at := s.AsOf.Sub(v.window[0].AsOf).Seconds()
+		switch {
+		case !unread.Known || v.now.AsOf.Sub(s.AsOf) > windowSpan:
+		case unread.V == 0:
+			points = append(points, point{at: at})
+		case found:
+			points = append(points, point{at: at, age: max(0, s.AsOf.Sub(head.Low).Seconds())})
+		}
+	}
+	return points
+}
+
+const fewHistories = 100 // partitions of which every point counts
+
+// theilSen fits a line that outliers cannot bend: the median slope of all pairs, at most 1, for an age cannot grow faster
+// than time, and the median of what it leaves over. rises says whether most pairs go up.
+func theilSen(points []point) (slope, start float64, rises bool) {
+	slopes := make([]float64, 0, len(points)*(len(points)-1)/2)
+	up := 0
+	for i, a := range points {
+		for _, b := range points[i+1:] {
+			if b.at <= a.at {
+				continue
+			}
+			m := (b.age - a.age) / (b.at - a.at)
+			if slopes = append(slopes, m); m > 0 {
+				up++
+			}
+		}
+	}
+	if len(slopes) == 0 {
+		return 0, 0, false
+	}
+	slope = min(median(slopes), 1)
+	rests := make([]float64, len(points))
+	for i, p := range points {
+		rests[i] = p.age - slope*p.at
+	}
+	return slope, median(rests), float64(up) >= rising*float64(len(slopes))
+}
+
+// median returns the middle value; values are sorted by it. NaN: there is none.
+func median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return math.NaN()
+	}
+	slices.Sort(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+// soonest is the breach of a group: that of its first partition. What is unknown of one is unknown of the group, but for
+// what is worse already.
+func soonest(rows []Row) Breach {
+	var b Breach
+	all := true
+	rank := map[string]int{BreachNo: 1, BreachForecast: 2, BreachBreached: 3}
+	for _, r := range rows {
+		switch {
+		case !r.State.Known:
+			all = false
+		case rank[r.State.V] > rank[b.State.V]:
+			b.State, b.Seconds = r.State, r.Seconds
+		case r.State == b.State && r.Seconds.Known:
+			b.Seconds = Know(min(b.Seconds.V, r.Seconds.V))
+		}
+	}
+	if b.State.V == BreachNo && !all {
+		b.State = Maybe[string]{}
+	}
+	b.Earliest = Maybe[float64]{V: math.Inf(1), Known: len(rows) > 0}
+	for _, r := range rows {
+		b.Earliest.Known = b.Earliest.Known && r.Earliest.Known
+		b.Earliest.V = min(b.Earliest.V, r.Earliest.V)
+	}
+	if b.State.V == BreachBreached {
+		b.Earliest = Know(0.0)
+	}
+	if !b.Earliest.Known {
+		b.Earliest.V = 0
+	}
+	return b
+}
