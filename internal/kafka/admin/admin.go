@@ -1,4 +1,5 @@
-// Package admin reads and creates topics and names the cluster. It changes nothing that is there.
+// Package admin asks a cluster how it is set up (brokers, topics, rights, open transactions), creates topics, and moves
+// the offsets of groups without members. It never changes or deletes a topic.
 package admin
 
 import (
@@ -59,11 +60,17 @@ func (a *Admin) Cluster(ctx context.Context) (Cluster, error) {
 	if meta.ClusterID != nil {
 		c.ID = *meta.ClusterID
 	}
-	for _, b := range meta.Brokers {
-		c.Brokers = append(c.Brokers, Broker{ID: b.ID(), Addr: b.Addr()})
-	}
-	slices.SortFunc(c.Brokers, func(x, y Broker) int { return int(x.ID) - int(y.ID) })
+	c.Brokers = brokersOf(meta)
 	return c, nil
+}
+
+func brokersOf(meta *sarama.MetadataResponse) []Broker {
+	var all []Broker
+	for _, b := range meta.Brokers {
+		all = append(all, Broker{ID: b.ID(), Addr: b.Addr()})
+	}
+	slices.SortFunc(all, func(x, y Broker) int { return int(x.ID) - int(y.ID) })
+	return all
 }
 
 // Topics returns those of the names that exist.
