@@ -30,7 +30,7 @@ func (c *conn) commits(id int32, names []string, found map[string]lag.GroupObs) 
 	}
 	if err != nil {
 		fail(found, names, problemIn(err))
-		return nil
+		return names // perhaps another broker coordinates them soon
 	}
 	for _, name := range a.unstable {
 		_ = c.fetchCommits(id, []string{name}, a) // else the first answer stands

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -20,11 +21,17 @@ type conn struct {
 	client *kafka.Client // owns the dialer of all connections; nothing else of it is used
 	seeds  []*sarama.Broker
 
+	memory *memory
+
 	mu      sync.Mutex
 	brokers map[int32]*sarama.Broker
+	silent  map[string]bool // addresses that let a question of this call run into its timeout
 }
 
-func dial(ctx context.Context, o kafka.Options) (*conn, error) {
+// errSilent stands for the answer of a broker that has just let another question wait in vain.
+var errSilent = errors.New("broker does not answer")
+
+func dial(ctx context.Context, o kafka.Options, m *memory) (*conn, error) {
 	client, err := kafka.Dial(ctx, o, kafka.ForRead)
 	if err != nil {
 		return nil, err
@@ -32,7 +39,8 @@ func dial(ctx context.Context, o kafka.Options) (*conn, error) {
 	// Types of groups and the groups of KIP-848 need the newest requests. Every broker is asked first which it knows, so
 	// an old one gets old ones. No connection is open yet.
 	client.Config().Version = sarama.MaxVersion
-	c := &conn{client: client, brokers: map[int32]*sarama.Broker{}}
+	m.forget()
+	c := &conn{client: client, memory: m, brokers: map[int32]*sarama.Broker{}, silent: map[string]bool{}}
 	for _, addr := range o.Brokers {
 		c.seeds = append(c.seeds, sarama.NewBroker(addr))
 	}
@@ -80,15 +88,23 @@ func (c *conn) ask(id int32, request func(*sarama.Broker) error) error {
 	return c.send(b, request)
 }
 
-// askAny sends one request to whichever broker answers.
+// begin is called before each call: who was silent gets another chance.
+func (c *conn) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.silent)
+}
+
+// askAny sends one request to whichever broker answers, to those that have answered before first.
 func (c *conn) askAny(request func(*sarama.Broker) error) error {
 	c.mu.Lock()
 	all := make([]*sarama.Broker, 0, len(c.brokers)+len(c.seeds))
 	for _, b := range c.brokers {
 		all = append(all, b)
 	}
-	c.mu.Unlock()
 	all = append(all, c.seeds...)
+	slices.SortStableFunc(all, func(a, b *sarama.Broker) int { return c.doubt(a) - c.doubt(b) })
+	c.mu.Unlock()
 	var failed []error
 	for _, b := range all {
 		err := c.send(b, request)
@@ -100,9 +116,39 @@ func (c *conn) askAny(request func(*sarama.Broker) error) error {
 	return errors.Join(failed...)
 }
 
-// send asks again on a fresh connection if the old one turns out to have been closed meanwhile, as brokers do with idle
-// ones. A broker that does not answer is not asked again.
+// doubt is how little an answer is to be expected from a broker. The lock is held.
+func (c *conn) doubt(b *sarama.Broker) int {
+	connected, _ := b.Connected()
+	switch {
+	case c.silent[b.Addr()]:
+		return 2
+	case connected:
+		return 0
+	}
+	return 1
+}
+
+// send asks a broker, unless it has been silent already. Whoever waits for one silent broker waits once.
 func (c *conn) send(b *sarama.Broker, request func(*sarama.Broker) error) error {
+	c.mu.Lock()
+	silent := c.silent[b.Addr()]
+	c.mu.Unlock()
+	if silent {
+		return fmt.Errorf("ask %s: %w", b.Addr(), errSilent)
+	}
+	err := c.attempt(b, request)
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		c.mu.Lock()
+		c.silent[b.Addr()] = true
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// attempt asks again on a fresh connection if the old one turns out to have been closed meanwhile, as brokers do with idle
+// ones. A broker that does not answer is not asked again.
+func (c *conn) attempt(b *sarama.Broker, request func(*sarama.Broker) error) error {
 	idle := b.ID() >= 0
 	for {
 		if err := b.Open(c.client.Config()); err == nil {

@@ -88,6 +88,34 @@ func TestASilentBrokerHidesItsGroups(t *testing.T) {
 	}
 }
 
+// A broker that is silent to all questions costs one timeout, not one a question.
+func TestASilentBrokerIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	s := script(t, 3)
+	ends := sarama.NewMockOffsetResponse(t)
+	fetch := sarama.NewMockOffsetFetchResponse(t)
+	for p := range int32(9) {
+		s.meta.SetLeader("orders", p, p%3+1)
+		ends.SetOffset("orders", p, sarama.OffsetNewest, 100).SetOffset("orders", p, sarama.OffsetOldest, 0)
+		fetch.SetOffset("g", "orders", p, 90, "", sarama.ErrNoError)
+	}
+	s.on("OffsetRequest", ends)
+	s.onBroker(0, "OffsetFetchRequest", fetch)
+	s.onBroker(0, "ListGroupsRequest", sarama.NewMockListGroupsResponse(t).AddGroup("g", "consumer"))
+	for _, question := range []string{"ListGroupsRequest", "OffsetFetchRequest", "DescribeGroupsRequest", "OffsetRequest"} {
+		s.onBroker(1, question, nil)
+	}
+	o := s.start()
+	start := time.Now()
+	snap, r := look(t, o, lag.Query{All: true})
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if g := r.Groups[0]; g.Known != 6 || g.Total != 9 || r.Complete || len(snap.Unlisted) != 1 {
+		t.Errorf("%d of %d known, complete %v, silent %v", g.Known, g.Total, r.Complete, snap.Unlisted)
+	}
+}
+
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	for _, timeout := range []time.Duration{300 * time.Millisecond, time.Second} {

@@ -2,6 +2,7 @@ package observe_test
 
 import (
 	"context"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -28,8 +29,13 @@ func golden(t *testing.T) *brokertest.Broker {
 
 func TestGoldenScenario(t *testing.T) {
 	t.Parallel()
+	written := time.Now().Add(-30 * time.Minute)
 	b := golden(t)
-	_, r := look(t, observer(t, b.Addr()), lag.Query{All: true, SLO: 5 * time.Minute})
+	c := counting(b, 0)
+	r := tick(t, watching(t, observer(t, b.Addr()), lag.Query{All: true, SLO: 5 * time.Minute}))
+	if n, _ := c.take()(kmsg.ListOffsets); n > 4+15 {
+		t.Errorf("%d ListOffsets", n)
+	}
 	if len(r.Groups) != 2 || !r.Complete {
 		t.Fatalf("%+v", r)
 	}
@@ -38,14 +44,22 @@ func TestGoldenScenario(t *testing.T) {
 	rows := rowsOf(g)
 	for name, want := range map[string]struct {
 		unread, lost, ahead int64
+		record              int // the next one; -1: nothing waits
 		reasons             []lag.Status
 	}{
-		"orders/0": {10, 0, 0, []lag.Status{lag.NoMembers, lag.Stale}},
-		"orders/1": {100, 0, 0, []lag.Status{lag.NoMembers, lag.Stale, lag.NeverCommitted}},
-		"orders/2": {60, 35, 0, []lag.Status{lag.Lost, lag.NoMembers, lag.Stale}},
-		"orders/3": {0, 0, 20, []lag.Status{lag.Ahead}},
+		"orders/0": {10, 0, 0, 90, []lag.Status{lag.NoMembers, lag.TooOld}},
+		"orders/1": {100, 0, 0, 0, []lag.Status{lag.NoMembers, lag.TooOld, lag.NeverCommitted}},
+		"orders/2": {60, 35, 0, 40, []lag.Status{lag.Lost, lag.NoMembers, lag.TooOld}},
+		"orders/3": {0, 0, 20, -1, []lag.Status{lag.Ahead}},
 	} {
 		row := rows[name]
+		age := 0.0
+		if want.record >= 0 {
+			age = r.AsOf.Sub(written.Add(time.Duration(want.record) * time.Second)).Seconds()
+		}
+		if math.Abs(row.Oldest.V-age) > 1.5 || !row.Oldest.Known { // a second, and what the clock went on between two lines above
+			t.Errorf("%s is %v old, want %v", name, row.Oldest, age)
+		}
 		if row.Unread != known(want.unread) || row.Stale != known(want.unread) || row.Lost != known(want.lost) ||
 			row.Ahead != known(want.ahead) || !slices.Equal(row.Reasons, want.reasons) {
 			t.Errorf("%s: %+v; want %+v", name, row, want)
@@ -120,6 +134,19 @@ func split(addr string) (host string, port int32) {
 	h, p, _ := net.SplitHostPort(addr)
 	n, _ := strconv.ParseInt(p, 10, 32)
 	return h, int32(n)
+}
+
+// One order stamped in the future spoils what timestamps tell, and is no reason to say that all is well.
+func TestAnOrderFromTheFuture(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t, brokertest.Topics(1, "orders"))
+	fill(t, b, "orders", 1, time.Now().Add(time.Hour))
+	commit(t, b, "g", map[lag.TopicPartition]int64{tp("orders", 0): 99})
+	r := tick(t, watching(t, observer(t, b.Addr()), lag.Query{Groups: []string{"g"}, SLO: 5 * time.Minute}))
+	row := r.Groups[0].Partitions[0]
+	if !slices.Contains(row.Reasons, lag.Suspect) || row.Oldest.Known || row.Stale.Known || r.Complete || r.Groups[0].Status == lag.SevOK {
+		t.Errorf("%v, oldest %v, stale %v, %v", row.Reasons, row.Oldest, row.Stale, r.Groups[0].Status)
+	}
 }
 
 func TestABrokerThatGoesSilent(t *testing.T) {

@@ -190,6 +190,36 @@ func (c *conn) groupsOf(at map[int32][]string, known map[string]listed, found ma
 	return moved
 }
 
+// commitsOf asks for the commits of groups whose members are known. moved: a coordinator is another one now, or does not
+// answer, so that all has to be asked anew.
+func (c *conn) commitsOf(groups map[string]lag.GroupObs) (found map[string]lag.GroupObs, moved bool) {
+	at := map[int32][]string{}
+	found = map[string]lag.GroupObs{}
+	for name, g := range groups {
+		found[name] = g
+		if g.Problem == "" {
+			at[g.Coordinator] = append(at[g.Coordinator], name)
+		}
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for id, names := range at {
+		wg.Go(func() {
+			mine := map[string]lag.GroupObs{}
+			for _, name := range names {
+				mine[name] = groups[name]
+			}
+			strays := c.commits(id, names, mine)
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(found, mine)
+			moved = moved || len(strays) > 0 || slices.ContainsFunc(names, func(name string) bool { return mine[name].Problem != "" })
+		})
+	}
+	wg.Wait()
+	return found, moved
+}
+
 // problemIn tells what an error means for a group.
 func problemIn(err error) lag.Problem {
 	var code sarama.KError

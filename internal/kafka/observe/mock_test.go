@@ -32,7 +32,7 @@ func script(t *testing.T, brokers int) *scripted {
 	t.Helper()
 	s := &scripted{
 		t: t, meta: sarama.NewMockMetadataResponse(t), coord: sarama.NewMockFindCoordinatorResponse(t),
-		apis: map[int16]int16{2: 6, 3: 9, 9: 8, 10: 2, 15: 5, 16: 5, 69: 1},
+		apis: map[int16]int16{2: 6, 3: 9, 9: 8, 10: 2, 15: 5, 16: 5, 32: 2, 69: 1},
 	}
 	for id := range int32(brokers) {
 		b := sarama.NewMockBroker(quiet{t}, id+1)
@@ -77,6 +77,7 @@ func (s *scripted) start() *observe.Observer {
 			"ListGroupsRequest":            sarama.NewMockListGroupsResponse(s.t),
 			"DescribeGroupsRequest":        sarama.NewMockDescribeGroupsResponse(s.t),
 			"OffsetFetchRequest":           sarama.NewMockOffsetFetchResponse(s.t),
+			"DescribeConfigsRequest":       sarama.NewMockDescribeConfigsResponse(s.t),
 			"ConsumerGroupDescribeRequest": sarama.NewMockConsumerGroupDescribeResponse(s.t),
 		}
 		for name, res := range s.scripts[i] {

@@ -25,16 +25,17 @@ var _ lag.Source = (*Observer)(nil)
 // from several goroutines; they take turns. At the end of the context of a call all connections are cut, so that it
 // returns at once; the next call connects anew.
 type Observer struct {
-	opts kafka.Options
-	turn chan struct{} // holds one token while nobody is at work
-	conn *conn         // nil: not connected. Owned by whoever has the turn
+	opts   kafka.Options
+	turn   chan struct{} // holds one token while nobody is at work
+	memory *memory       // owned by whoever has the turn
+	conn   *conn         // nil: not connected. Owned by whoever has the turn
 }
 
 // New returns an Observer. Nothing is asked yet.
 func New(o kafka.Options) *Observer {
 	turn := make(chan struct{}, 1)
 	turn <- struct{}{}
-	return &Observer{opts: o, turn: turn}
+	return &Observer{opts: o, turn: turn, memory: newMemory()}
 }
 
 // Close ends the connections, once the call that is at work has ended.
@@ -62,12 +63,13 @@ func (o *Observer) with(ctx context.Context, call func(*conn) error) error {
 	}
 	defer func() { o.turn <- struct{}{} }()
 	if o.conn == nil {
-		c, err := dial(ctx, o.opts)
+		c, err := dial(ctx, o.opts, o.memory)
 		if err != nil {
 			return err
 		}
 		o.conn = c
 	}
+	o.conn.begin()
 	stop := context.AfterFunc(ctx, o.conn.client.Cut)
 	err := call(o.conn)
 	if !stop() { // cut, or about to be
@@ -122,7 +124,7 @@ func (o *Observer) Topics(ctx context.Context) ([]string, error) {
 }
 
 // OffsetsAt returns the first offset that is at least as young as the time asked for, for each partition. What no broker
-// told is not Known.
+// told is not Known. After a snapshot it costs one request a leader.
 func (o *Observer) OffsetsAt(ctx context.Context, at map[lag.TopicPartition]time.Time) (map[lag.TopicPartition]lag.Maybe[lag.OffsetAt], error) {
 	found := make(map[lag.TopicPartition]lag.Maybe[lag.OffsetAt], len(at))
 	err := o.with(ctx, func(c *conn) error {
@@ -131,9 +133,12 @@ func (o *Observer) OffsetsAt(ctx context.Context, at map[lag.TopicPartition]time
 			found[tp] = lag.Maybe[lag.OffsetAt]{}
 			names[tp.Topic] = true
 		}
-		topics, err := c.metadata(sorted(names))
-		if err != nil {
-			return err
+		topics, atHand := c.memory.leaders(sorted(names), time.Now())
+		if !atHand {
+			var err error
+			if topics, err = c.metadata(sorted(names)); err != nil {
+				return err
+			}
 		}
 		l := newLookup(c, topics)
 		l.want(sortedPartitions(at))

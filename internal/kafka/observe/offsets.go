@@ -36,6 +36,7 @@ type lookup struct {
 	conn   *conn
 	topics map[string]*sarama.TopicMetadata
 	marks  func(lag.TopicPartition) (unixMilli int64, ok bool)
+	starts map[lag.TopicPartition]int64 // known already; nil: none
 
 	mu    sync.Mutex
 	found map[lag.TopicPartition]lag.PartitionObs
@@ -71,6 +72,12 @@ func (l *lookup) run(questions []question) {
 	if len(l.retry) > 0 {
 		l.again(questions)
 	}
+	for tp, start := range l.starts {
+		if obs := l.found[tp]; !obs.Start.Known && obs.High.Known {
+			obs.Start = lag.Know(start)
+			l.found[tp] = obs
+		}
+	}
 	for tp := range l.retry { // nobody could tell, twice
 		if obs := l.found[tp]; obs.Problem == "" {
 			obs.Problem = lag.NoAnswer
@@ -89,6 +96,7 @@ func (l *lookup) again(questions []question) {
 	if err != nil {
 		return
 	}
+	maps.Copy(l.topics, topics)
 	fresh := map[lag.TopicPartition]lag.PartitionObs{}
 	for name := range names {
 		_, parts := describe(name, topics[name], l.conn.alive)
@@ -177,7 +185,8 @@ func (l *lookup) ask(id int32, q question, tps []lag.TopicPartition) error {
 func (l *lookup) timestamp(q question, tp lag.TopicPartition) (int64, bool) {
 	switch q {
 	case askStart:
-		return earliest, true
+		_, known := l.starts[tp]
+		return earliest, !known
 	case askMark:
 		if l.marks == nil {
 			return 0, false

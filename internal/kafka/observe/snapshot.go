@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -31,15 +32,15 @@ func (c *conn) snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) 
 		Isolation: cmp.Or(q.Isolation, lag.ReadCommitted), SLO: q.SLO, Asked: slices.Clone(q.Topics),
 		Topics: map[string]lag.TopicObs{}, Partitions: map[lag.TopicPartition]lag.PartitionObs{},
 	}
-	topics, err := c.metadata(q.Topics)
+	last := c.memory.recall(q, start)
+	topics, err := c.observeGroups(ctx, q, &s, &last)
 	if err != nil {
 		return s, err
 	}
-	s.Groups, s.Unlisted = c.groups(ctx, q)
-	whole := len(q.Topics) == 0
-	c.complete(topics, needed(s, topics, whole), dead(s))
+	every := len(q.Topics) == 0
+	c.complete(topics, needed(s, topics, every), dead(s))
 	l := newLookup(c, topics)
-	for name := range needed(s, topics, whole) {
+	for name := range needed(s, topics, every) {
 		obs, parts := describe(name, topics[name], c.alive)
 		s.Topics[name] = obs
 		l.want(sortedPartitions(parts))
@@ -55,11 +56,59 @@ func (c *conn) snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) 
 		age, ok := lag.MarkAge(tp.Topic, q.SLO)
 		return start.Add(-age).UnixMilli(), ok
 	}
-	l.run([]question{askStable, askHigh, askStart, askMark})
+	if last != nil {
+		l.starts = last.starts
+	}
+	c.withConfigs(q, &s, func() { l.run([]question{askStable, askHigh, askStart, askMark}) })
 	s.Partitions = l.found
 	s.AsOf = time.Now()
 	s.Took = s.AsOf.Sub(start)
+	c.memory.topics, c.memory.topicsAt = topics, start
+	if last == nil {
+		c.memory.remember(q, s, start)
+	} else if !whole(s) {
+		c.memory.last = nil // look at all of it the next time
+	}
 	return s, nil
+}
+
+// observeGroups fills in the groups and returns the metadata. Where last is at hand, only commits are asked for; if that
+// turns out not to do any more, last becomes nil.
+func (c *conn) observeGroups(ctx context.Context, q lag.Query, s *lag.Snapshot, last **picture) (map[string]*sarama.TopicMetadata, error) {
+	if *last != nil {
+		groups, moved := c.commitsOf((*last).groups)
+		if !moved {
+			s.Groups = groups
+			return c.memory.topics, nil
+		}
+		*last = nil
+	}
+	topics, err := c.metadata(q.Topics)
+	if err != nil {
+		return nil, err
+	}
+	s.Groups, s.Unlisted = c.groups(ctx, q)
+	return topics, nil
+}
+
+// withConfigs asks for the configuration of the topics while ask is at work.
+func (c *conn) withConfigs(q lag.Query, s *lag.Snapshot, ask func()) {
+	var names []string
+	for name, t := range s.Topics {
+		if t.Exists.V && q.SLO > 0 { // without an SLO nobody judges
+			names = append(names, name)
+		}
+	}
+	now := time.Now()
+	var found map[string]config
+	var wg sync.WaitGroup
+	wg.Go(func() { found = c.describeConfigs(c.memory.stale(names, now), now) })
+	ask()
+	wg.Wait()
+	maps.Copy(c.memory.configs, found)
+	for _, name := range names {
+		s.Topics[name] = c.memory.apply(name, s.Topics[name])
+	}
 }
 
 // topicsOf are the topics that a group committed in, is assigned or subscribes to.
