@@ -60,7 +60,8 @@ var ours = map[string][]string{
 	"internal/broker/brokertest": {"internal/order", "internal/queue", "internal/broker"},
 
 	"internal/config": {}, "internal/out": {}, "internal/ops": {},
-	"internal/obs": {}, "internal/text": {}, "internal/archtest": {},
+	"internal/obs": {}, "internal/text": {}, "internal/failpoint": {}, "internal/archtest": {},
+	"internal/webhook": {"internal/order", "internal/queue"},
 	"test/kraft": {}, "test/e2e": {"internal/", "test/kraft"},
 }
 

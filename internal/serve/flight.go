@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/obs"
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -49,6 +50,7 @@ func (s *Server) send(f *flight, m queue.Message) (out outcome, sent bool) {
 		return outcome{kind: notSent, offset: -1, reason: shedPartition, err: errShed}, false
 	}
 	f.ticket, f.began = ticket, time.Now()
+	failpoint.Hit("before-enqueue")
 	if err := s.o.Publisher.Publish(m, f.done); err != nil {
 		f.ended.Store(true)
 		f.free()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/order"
 	"commerce.internal/orderctl/internal/queue"
 	"commerce.internal/orderctl/internal/text"
@@ -68,11 +69,13 @@ func (k *call) publish(o order.Order, in form, body []byte, room *lease) *proble
 	if err != nil {
 		return k.refuse(line, notAnOrder(err, in))
 	}
+	failpoint.Hit("validated")
 	line = k.s.lineOf(line, &p)
 	out := k.sendAndWait(&p, k.message(&p, now, in.loadTest, make([]queue.Header, 0, headerCount)), line, room)
 	if out.kind != accepted {
 		return k.refuse(line, out.problem())
 	}
+	failpoint.Hit("acked")
 	line.offset = out.offset
 	k.accept(line)
 	k.accepted(&p, out.offset, now)
