@@ -165,6 +165,7 @@ func TestRulesBetweenKeys(t *testing.T) {
 		{"headers slower than the request", "serve: {timeouts: {read: 1s}}", "serve.timeouts.read_header: 5s is above serve.timeouts.read (1s)"},
 		{"an acknowledgement later than the answer", "producer: {ack_timeout: 5s}", "producer.ack_timeout: 5s is not below serve.timeouts.publish (5s)"},
 		{"more replicas needed than there are", "topics: {min_insync_replicas: 2}", "topics.min_insync_replicas: 2 is above topics.replication_factor (1)"},
+		{"a warning that comes after the alarm", "lag: {warn_unread: 20, crit_unread: 10}", "lag.warn_unread: is above lag.crit_unread"},
 		{"hold without an order", "consume: {order: none, on_dead: hold}", "consume.on_dead: hold keeps the order of messages"},
 		{"an effect without a database", "consume: {handler: log, effect_file: x.sql}", "consume.effect_file: is SQL, and consume.handler is log"},
 		{"tiers that do not ascend", "consume: {retry: [1m, 5s]}", "consume.retry: 5s does not come after 1m"},

@@ -76,7 +76,13 @@ type ConsumerLag struct {
 type Lag struct {
 	SLO        time.Duration `key:"slo" min:"1s" doc:"an unread order should not be older than this"`
 	Tolerance  int           `key:"tolerance" doc:"unread records that count as none"`
-	StallAfter time.Duration `key:"stall_after" doc:"no progress for so long is a stall"`
+	StallAfter time.Duration `key:"stall_after" doc:"no progress for so long is a stall; 0s: 10s"`
+	WarnAge    time.Duration `key:"warn_age" doc:"age of the oldest order that is a warning; 0s: slo"`
+	CritAge    time.Duration `key:"crit_age" doc:"age of the oldest order that is critical; 0s: three times slo"`
+	WarnUnread int           `key:"warn_unread" doc:"more unread in a group is a warning; 0: any number is fine"`
+	CritUnread int           `key:"crit_unread" doc:"more unread in a group is critical; 0: any number is fine"`
+	WarnDLQ    int           `key:"warn_dlq" doc:"more dead letters within an hour is a warning; 0: any number is fine"`
+	CritDLQ    int           `key:"crit_dlq" doc:"more dead letters within an hour is critical; 0: any number is fine"`
 }
 
 // Log is what is logged, and how.

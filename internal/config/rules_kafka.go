@@ -91,3 +91,14 @@ func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }
+
+func (c *Config) validateLag(r *rules) {
+	l := c.Lag
+	for _, t := range []struct {
+		what       string
+		warn, crit int64
+	}{{"age", int64(l.WarnAge), int64(l.CritAge)}, {"unread", int64(l.WarnUnread), int64(l.CritUnread)}, {"dlq", int64(l.WarnDLQ), int64(l.CritDLQ)}} {
+		r.between(t.warn == 0 || t.crit == 0 || t.warn <= t.crit, "lag.warn_"+t.what, "lag.crit_"+t.what, "",
+			"is above lag.crit_%s: nothing would be a warning", t.what)
+	}
+}
