@@ -26,6 +26,8 @@ var owners = map[string][]string{
 	"modernc.org/sqlite":                {"internal/store", "test/e2e"},
 	"github.com/jackc/pgx":              {"internal/store"},
 	"github.com/go-sql-driver/mysql":    {"internal/store"},
+	"github.com/standard-webhooks/":     {"internal/webhook"},
+	"code.dny.dev/ssrf":                 {"internal/webhook"},
 	"database/sql":                      {"internal/store"},
 	"log":                               {},
 	"math/rand":                         {},

@@ -1,6 +1,9 @@
 package queue
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Kinds of failure of a dependency. Adapters wrap them, so that callers tell kinds apart with errors.Is.
 var (
@@ -89,6 +92,8 @@ type Failure struct {
 	Class   Class
 	Code    string // SQLSTATE, status, JSON pointer or slug; bounded, never an id
 	Message string // at most 1 KiB on a record
+
+	RetryAfter time.Duration // what the target asks for, at most an hour; no row keeps it
 }
 
 // Error implements error.
