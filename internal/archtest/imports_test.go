@@ -24,11 +24,11 @@ var owners = map[string][]string{
 	"github.com/spf13/viper":            {"internal/config"},
 	"github.com/olekukonko/tablewriter": {"internal/out"},
 	"modernc.org/sqlite":                {"internal/store", "test/e2e"},
-	"github.com/jackc/pgx":              {"internal/store"},
-	"github.com/go-sql-driver/mysql":    {"internal/store"},
+	"github.com/jackc/pgx":              {"internal/store", "internal/store/dbtest"},
+	"github.com/go-sql-driver/mysql":    {"internal/store", "internal/store/dbtest"},
 	"github.com/standard-webhooks/":     {"internal/webhook"},
 	"code.dny.dev/ssrf":                 {"internal/webhook"},
-	"database/sql":                      {"internal/store"},
+	"database/sql":                      {"internal/store", "internal/store/dbtest"},
 	"log":                               {},
 	"math/rand":                         {},
 }
@@ -57,6 +57,7 @@ var ours = map[string][]string{
 	"internal/kafka/admin":     {"internal/order", "internal/queue", "internal/kafka"},
 	"internal/store":           {"internal/order", "internal/queue"},
 	"internal/store/storetest": {"internal/order", "internal/queue", "internal/store"},
+	"internal/store/dbtest":    {},
 
 	"internal/broker":            {"internal/order", "internal/queue"},
 	"internal/broker/brokertest": {"internal/order", "internal/queue", "internal/broker"},
@@ -68,7 +69,7 @@ var ours = map[string][]string{
 }
 
 // testOnly is what test files may import beside what their package may.
-var testOnly = []string{"internal/broker", "internal/broker/brokertest", "internal/store/storetest"}
+var testOnly = []string{"internal/broker", "internal/broker/brokertest", "internal/store/storetest", "internal/store/dbtest"}
 
 type pkg struct {
 	ImportPath   string

@@ -81,7 +81,7 @@ func (b *batch) inSavepoint(ctx context.Context, x *session, i int) (own, err er
 	if _, err := x.exec(ctx, "SAVEPOINT one_record"); err != nil {
 		return nil, err
 	}
-	err = b.wave(ctx, x, []int{i})
+	err = b.one(ctx, x, i)
 	r := ownOf(err)
 	if err != nil && r == nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (b *batch) refused(err error) *queue.Failure {
 // apart gives each record a transaction of its own, since only the commit tells which one is refused.
 func (b *batch) apart(ctx context.Context) ([]error, error) {
 	for i := range b.look {
-		err := b.store.transact(ctx, "apply record", func(x *session) error { return b.wave(ctx, x, []int{i}) })
+		err := b.store.transact(ctx, "apply record", func(x *session) error { return b.one(ctx, x, i) })
 		b.errs[i] = err // an outage too: what was committed before it stands
 		if own := ownOf(err); own != nil {
 			b.errs[i] = own.err

@@ -45,28 +45,41 @@ type batch struct {
 // order are not looked up at once: the second has to see what the first did.
 func (b *batch) together(ctx context.Context, x *session) error {
 	for _, wave := range waves(b.look) {
-		if err := b.wave(ctx, x, wave); err != nil {
+		changes, err := b.decided(ctx, x, wave)
+		if err != nil {
+			return err
+		}
+		if err := x.writeAll(ctx, b.group, changes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// wave does the records with these indexes.
-func (b *batch) wave(ctx context.Context, x *session, indexes []int) error {
+// one does a record by itself, so that each error is its own.
+func (b *batch) one(ctx context.Context, x *session, index int) error {
+	changes, err := b.decided(ctx, x, []int{index})
+	if err != nil {
+		return err
+	}
+	return x.write(ctx, b.group, changes)
+}
+
+// decided reads for the records with these indexes, and decides.
+func (b *batch) decided(ctx context.Context, x *session, indexes []int) ([]change, error) {
 	look := make([]queue.Lookup, len(indexes))
 	for n, i := range indexes {
 		look[n] = b.look[i]
 	}
 	seen, err := x.seen(ctx, b.group, look)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	changes := make([]change, len(indexes))
 	for n, i := range indexes {
 		changes[n] = change{index: i, seen: seen[n], Change: b.decide(i, seen[n])}
 	}
-	return x.write(ctx, b.group, changes)
+	return changes, nil
 }
 
 // waves splits a batch so that no message id and no order occurs twice in one part. Mostly it is one.

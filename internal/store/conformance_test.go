@@ -2,11 +2,24 @@ package store_test
 
 import (
 	"database/sql"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 
+	"commerce.internal/orderctl/internal/store"
+	"commerce.internal/orderctl/internal/store/dbtest"
 	"commerce.internal/orderctl/internal/store/storetest"
 )
+
+// servers are those of this test binary.
+var servers dbtest.Servers
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	servers.Stop()
+	os.Exit(code)
+}
 
 func TestSQLiteIsAStore(t *testing.T) {
 	t.Parallel()
@@ -15,19 +28,37 @@ func TestSQLiteIsAStore(t *testing.T) {
 	})
 }
 
+func TestPostgresIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, "TestAnotherProcess", func(t *testing.T) storetest.Database { return postgresDatabase(t) })
+}
+
 func sqliteDatabase(path string) storetest.Database {
+	d := database("sqlite", path, func(t testing.TB) *sql.DB { return raw(t, path) })
+	d.Options = options(path)
+	return d
+}
+
+// postgresDatabase is an empty database on the PostgreSQL server of this binary.
+func postgresDatabase(t testing.TB) storetest.Database {
+	t.Helper()
+	dsn := servers.Postgres(t)
+	return database("postgres", dsn, func(t testing.TB) *sql.DB { return dbtest.Open(t, "postgres", dsn) })
+}
+
+func database(driver, dsn string, connect func(testing.TB) *sql.DB) storetest.Database {
 	return storetest.Database{
-		Options: options(path),
+		Options: store.Options{Driver: driver, DSN: dsn, Migrate: true, Log: slog.New(slog.DiscardHandler)},
 		Exec: func(t testing.TB, query string) {
 			t.Helper()
-			if _, err := raw(t, path).ExecContext(t.Context(), query); err != nil {
+			if _, err := connect(t).ExecContext(t.Context(), query); err != nil {
 				t.Fatalf("%s: %v", query, err)
 			}
 		},
 		Int: func(t testing.TB, query string) int64 {
 			t.Helper()
 			var n int64
-			if err := raw(t, path).QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+			if err := connect(t).QueryRowContext(t.Context(), query).Scan(&n); err != nil {
 				t.Fatalf("%s: %v", query, err)
 			}
 			return n

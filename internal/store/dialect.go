@@ -16,7 +16,7 @@ type dialect interface {
 	// connect opens the database that the options name. It never makes one.
 	connect(ctx context.Context) (*link, error)
 	// create makes an empty database where there is none and may be one, and keeps other processes from doing the
-	// same until release is called.
+	// same until release is called. A database server is asked for nothing: its databases are its owner's.
 	create(ctx context.Context) (release func() error, err error)
 	// openNew opens the database for its migrations; it may be empty. Between create and release only.
 	openNew() (*sql.DB, error)
@@ -24,10 +24,12 @@ type dialect interface {
 	blame(err error) fault
 	// writers is how many transactions may run at once.
 	writers() int
+	// keeps reports whether a connection that is done may stay open beside so many idle ones.
+	keeps(x *session, idle int) bool
 	// syntax returns how the database spells what SQL does not agree on.
 	syntax() syntax
-	// schema returns the migrations, and the name under which the migration library knows the database.
-	schema() (fs.FS, goose.Dialect)
+	// schema returns the migrations, and how the migration library treats the database.
+	schema() (fs.FS, goose.Dialect, []goose.ProviderOption, error)
 	// where names the database for a person, without secrets.
 	where() string
 }
@@ -35,12 +37,17 @@ type dialect interface {
 // syntax is how a database spells what SQL does not agree on.
 type syntax struct {
 	begin       string             // starts a transaction that means to write
+	looks       sql.TxOptions      // of a transaction that reads, all of it at one moment
+	prepares    bool               // a statement that is run again is worth preparing
 	same        string             // equality that holds between NULLs
 	lockRows    string             // ends a SELECT whose rows shall stay as they are until the end
 	hasTable    string             // counts the tables of a name
 	placeholder func(n int) string // the n-th parameter, from 1
+	number      string             // what says, behind a parameter, that it is a number
 	foreign     string             // bytes that begin parameters which the store never fills
 	brackets    bool               // [name] is a quoted name
+	dollars     bool               // $$text$$ and $tag$text$tag$ are quoted, E'' knows backslashes, comments nest
+	backslashes bool               // a backslash quotes the next byte of a text, # begins a comment, -- only before a blank
 }
 
 // link is an open database.
@@ -74,12 +81,15 @@ func (e *UsageError) ExitCode() int { return 2 }
 func (e *UsageError) Hint() string { return e.Help }
 
 func dialectOf(o Options) (dialect, error) {
-	if o.Driver == "sqlite" {
+	switch o.Driver {
+	case "sqlite":
 		return newSQLite(o)
+	case "postgres":
+		return newPostgres(o)
 	}
 	return nil, &UsageError{
 		Text: fmt.Sprintf("store.driver: no database %q in this orderctl", o.Driver),
-		Help: "write sqlite",
+		Help: "write sqlite, postgres or mysql",
 	}
 }
 

@@ -12,21 +12,34 @@ import (
 // writeOrder puts the effect of a record into the orders table: a new order where none was read, else the locked one,
 // which must still have the status that was read.
 func (x *session) writeOrder(ctx context.Context, group string, c change, now time.Time) (int64, error) {
-	e := c.Effect
-	o := e.Order
-	if e.Insert {
-		return x.exec(ctx, x.store.text.insertOrder,
-			group, o.OrderID, o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items),
-			attributesJSON(o.Attributes), o.Timestamp, o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset,
-			orNull(e.TraceID), now.UnixMilli())
+	if c.Effect.Insert {
+		return x.exec(ctx, x.store.text.insertOrder, insertOrderArgs(group, c, now)...)
 	}
 	if c.seen.Stored == nil {
 		return 0, nil // decided from an older look: there is no order to update
 	}
-	return x.exec(ctx, x.store.text.updateOrder,
+	return x.exec(ctx, x.store.text.updateOrder, append(updateOrderArgs(c, now), group, c.Effect.Order.OrderID, string(c.seen.Stored.Status))...)
+}
+
+// insertOrderArgs are the parameters of texts.insertOrder.
+func insertOrderArgs(group string, c change, now time.Time) []any {
+	e := c.Effect
+	o := e.Order
+	return []any{
+		group, o.OrderID, o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items),
+		attributesJSON(o.Attributes), o.Timestamp, o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset,
+		orNull(e.TraceID), now.UnixMilli(),
+	}
+}
+
+// updateOrderArgs are the values that texts.updateOrder sets.
+func updateOrderArgs(c change, now time.Time) []any {
+	e := c.Effect
+	o := e.Order
+	return []any{
 		o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items), attributesJSON(o.Attributes),
 		o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset, orNull(e.TraceID), now.UnixMilli(),
-		group, o.OrderID, string(c.seen.Stored.Status))
+	}
 }
 
 type itemJSON struct {

@@ -98,19 +98,31 @@ func (x *session) prepareEffect(ctx context.Context, path string) error {
 	return nil
 }
 
-// runEffect runs the operator's statements for one order.
-func (x *session) runEffect(ctx context.Context, e queue.Effect) error {
-	for _, st := range x.store.effect {
+// effects are the operator's statements for one order.
+func (s *Store) effects(c change) []statement {
+	list := make([]statement, len(s.effect))
+	for i, st := range s.effect {
 		args := make([]any, len(st.params))
-		for i, name := range st.params {
-			args[i] = effectArg(name, e)
+		for n, name := range st.params {
+			args[n] = effectArg(name, *c.Effect)
 		}
-		if _, err := x.exec(ctx, st.text, args...); err != nil {
-			return fmt.Errorf("statement in line %d of the effect file: %w", st.line, err)
+		list[i] = statement{text: st.text, args: args, index: c.index, operators: true}
+	}
+	return list
+}
+
+// runEffect runs the operator's statements for one order.
+func (x *session) runEffect(ctx context.Context, c change) error {
+	for i, st := range x.store.effects(c) {
+		if _, err := x.exec(ctx, st.text, st.args...); err != nil {
+			return fmt.Errorf("statement in line %d of the effect file: %w", x.store.effect[i].line, err)
 		}
 	}
 	return nil
 }
+
+// numeric reports whether a parameter is a number.
+func numeric(param string) bool { return param == "total_amount" || param == "timestamp" }
 
 func effectArg(name string, e queue.Effect) any {
 	o := e.Order

@@ -17,6 +17,7 @@ type fault struct {
 	unique bool // a UNIQUE key refused the row
 	busy   bool // another process has it: worth another try at once
 	ours   bool // the statement itself is wrong: whoever wrote it is to blame, not the connection
+	slow   bool // the database itself stopped a statement that took too long
 	lost   bool // the connection is worth nothing any more
 }
 

@@ -100,8 +100,12 @@ func migrate(ctx context.Context, d dialect) (_ []Migration, err error) {
 }
 
 func apply(ctx context.Context, d dialect, db *sql.DB, steps []Migration) ([]Migration, error) {
-	files, kind := d.schema()
-	p, err := goose.NewProvider(kind, db, files, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	files, kind, more, err := d.schema()
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	more = append(more, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(kind, db, files, more...)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
@@ -123,7 +127,10 @@ func apply(ctx context.Context, d dialect, db *sql.DB, steps []Migration) ([]Mig
 
 // migrations lists the steps that this binary knows, oldest first.
 func migrations(d dialect) ([]Migration, error) {
-	files, _ := d.schema()
+	files, _, _, err := d.schema()
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("list migrations: %w", err)

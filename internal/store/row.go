@@ -8,7 +8,7 @@ import (
 )
 
 // rowScan reads the columns of a message row.
-func rowScan(rs *sql.Rows) (queue.Row, error) {
+func rowScan(rs answer) (queue.Row, error) {
 	var (
 		r                                             queue.Row
 		outcome, atTopic, orderID, class, code        sql.NullString

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -35,6 +36,9 @@ func (c *scanner) statement() (st effectStatement, more bool, err error) {
 			}
 			st.params = append(st.params, tok[1:])
 			out.WriteString(c.syntax.placeholder(len(st.params)))
+			if numeric(tok[1:]) {
+				out.WriteString(c.syntax.number)
+			}
 		case strings.Contains(c.syntax.foreign, tok[:1]):
 			return st, false, fmt.Errorf("%d: write a parameter as :name, not as %s", c.line, tok[:1])
 		case comment(tok):
@@ -56,27 +60,81 @@ func (c *scanner) advance(n int) {
 	c.sql = c.sql[n:]
 }
 
-func comment(tok string) bool { return strings.HasPrefix(tok, "--") || strings.HasPrefix(tok, "/*") }
+func comment(tok string) bool {
+	return strings.HasPrefix(tok, "--") && len(tok) > 1 || strings.HasPrefix(tok, "/*") || tok[0] == '#' && len(tok) > 1
+}
 
 // token returns the length of what stands next: a quoted piece, a comment, a parameter, or one byte.
 func (c *scanner) token() (int, error) {
 	s := c.sql
 	switch {
-	case strings.HasPrefix(s, "--"):
+	case c.lineComment():
 		if end := strings.IndexByte(s, '\n'); end >= 0 {
 			return end, nil
 		}
 		return len(s), nil
 	case strings.HasPrefix(s, "/*"):
-		return c.until("*/", 2)
+		return c.block()
 	case s[0] == '\'' || s[0] == '"' || s[0] == '`':
-		return c.until(s[:1], 1) // a doubled quote is two quoted pieces, which does no harm
+		return c.quoted(0, c.syntax.backslashes && s[0] != '`')
+	case c.syntax.dollars && (strings.HasPrefix(s, "E'") || strings.HasPrefix(s, "e'")):
+		return c.quoted(1, true)
+	case c.syntax.dollars && dollarTag.MatchString(s):
+		tag := dollarTag.FindString(s)
+		return c.until(tag, len(tag))
 	case s[0] == '[' && c.syntax.brackets:
 		return c.until("]", 1)
 	case s[0] == ':':
 		return c.colon(), nil
 	}
 	return 1, nil
+}
+
+var dollarTag = regexp.MustCompile(`^\$([A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$`)
+
+func (c *scanner) lineComment() bool {
+	if !c.syntax.backslashes {
+		return strings.HasPrefix(c.sql, "--")
+	}
+	after, found := strings.CutPrefix(c.sql, "--")
+	return found && (after == "" || after[0] <= ' ') || len(c.sql) > 1 && c.sql[0] == '#'
+}
+
+// block is the length of a comment that ends before its line does, or later. MySQL would run what stands in /*! */.
+func (c *scanner) block() (int, error) {
+	if c.syntax.backslashes && (strings.HasPrefix(c.sql, "/*!") || strings.HasPrefix(c.sql, "/*M!")) {
+		return 0, fmt.Errorf("%d: /*! is not allowed here", c.line)
+	}
+	if !c.syntax.dollars {
+		return c.until("*/", 2)
+	}
+	for depth, n := 1, 2; n+1 < len(c.sql); n++ {
+		switch c.sql[n : n+2] {
+		case "/*":
+			depth++
+			n++
+		case "*/":
+			if depth--; depth == 0 {
+				return n + 2, nil
+			}
+			n++
+		}
+	}
+	return 0, fmt.Errorf("%d: what begins with /* has no end", c.line)
+}
+
+// quoted is the length of a text whose quote stands at from. A doubled quote is two texts, which does no harm.
+func (c *scanner) quoted(from int, backslashes bool) (int, error) {
+	quote := c.sql[from]
+	for n := from + 1; n < len(c.sql); n++ {
+		switch {
+		case c.sql[n] == '\\' && backslashes:
+			n++
+		case c.sql[n] == quote:
+			return n + 1, nil
+		}
+	}
+	return 0, fmt.Errorf("%d: what begins with %c has no end", c.line, quote)
 }
 
 func (c *scanner) until(end string, from int) (int, error) {

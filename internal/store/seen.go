@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"slices"
 
 	"commerce.internal/orderctl/internal/order"
@@ -14,23 +13,55 @@ import (
 // then their orders, under lock. The rows come first: whoever holds the lock on an order has written its rows.
 func (x *session) seen(ctx context.Context, group string, look []queue.Lookup) ([]queue.Seen, error) {
 	ids, orderIDs := wanted(look)
-	byID, err := x.rowsBy(ctx, group, x.store.text.rowsOfIDs, ids, func(r queue.Row) string { return r.MsgID })
-	if err != nil {
-		return nil, err
-	}
-	byOrder, err := x.rowsBy(ctx, group, x.store.text.unfinished, orderIDs, func(r queue.Row) string { return r.OrderID })
-	if err != nil {
-		return nil, err
-	}
-	stored, err := x.lockOrders(ctx, group, orderIDs)
-	if err != nil {
+	f := found{byID: map[string][]queue.Row{}, byOrder: map[string][]queue.Row{}, stored: map[string]*queue.StoredOrder{}}
+	t := x.store.text
+	list := lookups(nil, group, t.rowsOfIDs, ids, f.message)
+	list = lookups(list, group, t.unfinished, orderIDs, f.ofOrder)
+	list = lookups(list, group, t.orders, orderIDs, f.order)
+	if err := x.send(ctx, list...); err != nil {
 		return nil, err
 	}
 	out := make([]queue.Seen, len(look))
 	for i, l := range look {
-		out[i] = queue.Seen{Message: byID[l.MsgID], Order: others(byOrder[l.OrderID], l.MsgID), Stored: stored[l.OrderID]}
+		out[i] = queue.Seen{
+			Message: f.byID[l.MsgID], Order: others(f.byOrder[l.OrderID], l.MsgID), Stored: f.stored[l.OrderID],
+		}
 	}
 	return out, nil
+}
+
+// found gathers what the database answers.
+type found struct {
+	byID, byOrder map[string][]queue.Row
+	stored        map[string]*queue.StoredOrder
+}
+
+func (f found) message(a answer) error {
+	r, err := rowScan(a)
+	f.byID[r.MsgID] = append(f.byID[r.MsgID], r)
+	return err
+}
+
+func (f found) ofOrder(a answer) error {
+	r, err := rowScan(a)
+	f.byOrder[r.OrderID] = append(f.byOrder[r.OrderID], r)
+	return err
+}
+
+func (f found) order(a answer) error {
+	var id, status string
+	err := a.Scan(&id, &status)
+	f.stored[id] = &queue.StoredOrder{Status: order.Status(status)}
+	return err
+}
+
+// lookups adds the queries for some names to list.
+func lookups(list []statement, group string, text func(int) string, names []string, row func(answer) error) []statement {
+	_ = eachChunk(group, names, func(n int, args []any) error {
+		list = append(list, statement{text: text(n), args: args, row: row, index: nobody})
+		return nil
+	})
+	return list
 }
 
 func wanted(look []queue.Lookup) (ids, orderIDs []string) {
@@ -59,33 +90,6 @@ func bySource(a, b queue.Row) int {
 	return cmp.Or(
 		cmp.Compare(a.Src.Topic, b.Src.Topic), cmp.Compare(a.Src.Partition, b.Src.Partition),
 		cmp.Compare(a.Src.Offset, b.Src.Offset), cmp.Compare(a.MsgID, b.MsgID), cmp.Compare(a.Fingerprint, b.Fingerprint))
-}
-
-func (x *session) rowsBy(
-	ctx context.Context, group string, text func(int) string, names []string, name func(queue.Row) string,
-) (map[string][]queue.Row, error) {
-	out := map[string][]queue.Row{}
-	err := eachChunk(group, names, func(n int, args []any) error {
-		return x.rows(ctx, text(n), args, func(rs *sql.Rows) error {
-			r, err := rowScan(rs)
-			out[name(r)] = append(out[name(r)], r)
-			return err
-		})
-	})
-	return out, err
-}
-
-func (x *session) lockOrders(ctx context.Context, group string, ids []string) (map[string]*queue.StoredOrder, error) {
-	out := map[string]*queue.StoredOrder{}
-	err := eachChunk(group, ids, func(n int, args []any) error {
-		return x.rows(ctx, x.store.text.orders(n), args, func(rs *sql.Rows) error {
-			var id, status string
-			err := rs.Scan(&id, &status)
-			out[id] = &queue.StoredOrder{Status: order.Status(status)}
-			return err
-		})
-	})
-	return out, err
 }
 
 // eachChunk calls query for the names in lists of a few fixed lengths, so that few statements have to be prepared. A

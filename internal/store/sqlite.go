@@ -92,9 +92,13 @@ func sqlitePragmas(query string) ([]string, error) {
 func (d *sqliteDialect) where() string { return d.path }
 func (d *sqliteDialect) writers() int  { return 1 }
 
+func (d *sqliteDialect) keeps(*session, int) bool { return true }
+
 func (d *sqliteDialect) syntax() syntax {
 	return syntax{
 		begin:       "BEGIN IMMEDIATE",
+		looks:       sql.TxOptions{ReadOnly: true},
+		prepares:    true,
 		same:        "IS",
 		hasTable:    "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
 		placeholder: func(int) string { return "?" },
@@ -103,12 +107,9 @@ func (d *sqliteDialect) syntax() syntax {
 	}
 }
 
-func (d *sqliteDialect) schema() (fs.FS, goose.Dialect) {
-	sub, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
-	if err != nil {
-		return sqliteMigrations, goose.DialectSQLite3 // cannot be: the folder is compiled in
-	}
-	return sub, goose.DialectSQLite3
+func (d *sqliteDialect) schema() (fs.FS, goose.Dialect, []goose.ProviderOption, error) {
+	files, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
+	return files, goose.DialectSQLite3, nil, err
 }
 
 // dsn is the file with our settings. mode=rw: a file that is gone is never made anew in passing. FULL, since with

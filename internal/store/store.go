@@ -14,10 +14,12 @@ import (
 
 // Options says which database the store opens.
 type Options struct {
-	Driver     string           // required: "sqlite"
-	DSN        string           // required: for sqlite the path of the file
+	Driver     string           // required: "sqlite", "postgres" or "mysql"
+	DSN        string           // required: for sqlite the path of the file, else the address of the database
 	Password   string           // of a database server; sqlite has none
-	MaxOpen    int              // connections at once, readers and writers; sqlite has one writer, always
+	MaxOpen    int              // connections at once, readers and writers; 0: 16. sqlite has one writer, always
+	MaxIdle    int              // connections to a server that stay open while nobody uses them; 0: 4
+	MaxLife    time.Duration    // after which a connection to a server is replaced; 0: 30 minutes
 	Migrate    bool             // bring the schema up to date first; sqlite: create the file too
 	EffectFile string           // path of the operator's SQL statements; "": none
 	Log        *slog.Logger     // required

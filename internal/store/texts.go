@@ -16,6 +16,10 @@ const columns = `msg_id, fingerprint, state, outcome, hop, at_topic, at_partitio
 	src_topic, src_partition, src_offset, attempts, class, code, message, due_at, blocked_by, replay_id,
 	control_offset, starts, trace_id, first_failure, last_failure, updated_at`
 
+// orderColumns are those of an order, in the order of insertOrderArgs.
+const orderColumns = `consumer_group, order_id, user_id, status, currency, total_amount, items, attributes, created_at,
+	updated_at, msg_id, src_partition, src_offset, trace_id, applied_at`
+
 // asRead is the compare of every change: the row still is where it was when it was read.
 const asRead = ` WHERE consumer_group = ? AND msg_id = ? AND fingerprint = ?
 	AND state = ? AND hop = ? AND at_topic <=> ? AND at_partition <=> ? AND at_offset <=> ?`
@@ -34,8 +38,7 @@ func newTexts(y syntax) texts {
 			AND (control_offset IS NULL OR control_offset < ?)`),
 		placeRow: r(`UPDATE orderctl_messages SET at_topic = ?, at_partition = ?, at_offset = ?
 			WHERE consumer_group = ? AND msg_id = ? AND fingerprint = ? AND hop = ? AND at_offset IS NULL`),
-		insertOrder: r(`INSERT INTO orders (consumer_group, order_id, user_id, status, currency, total_amount, items,
-			attributes, created_at, updated_at, msg_id, src_partition, src_offset, trace_id, applied_at)
+		insertOrder: r(`INSERT INTO orders (` + orderColumns + `)
 			VALUES (` + list(15) + `)`),
 		updateOrder: r(`UPDATE orders SET user_id = ?, status = ?, currency = ?, total_amount = ?, items = ?,
 			attributes = ?, updated_at = ?, msg_id = ?, src_partition = ?, src_offset = ?, trace_id = ?, applied_at = ?

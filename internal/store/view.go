@@ -17,7 +17,8 @@ func (s *Store) look(ctx context.Context, doing string, fn func(*sql.Tx) error) 
 	if err != nil {
 		return whole(s.dialect, doing, err)
 	}
-	tx, err := l.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	moment := s.dialect.syntax().looks
+	tx, err := l.read.BeginTx(ctx, &moment)
 	if err != nil {
 		return whole(s.dialect, doing, err)
 	}

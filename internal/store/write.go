@@ -31,9 +31,28 @@ func (x *session) write(ctx context.Context, group string, changes []change) err
 		if err := x.compared(c.index, n, err); err != nil {
 			return err
 		}
-		if err := x.runEffect(ctx, *c.Effect); err != nil {
+		if err := x.runEffect(ctx, c); err != nil {
 			return x.blamed(c.index, err, true)
 		}
+	}
+	return nil
+}
+
+// writeAll is write for a whole batch: where the database takes statements at once they wait for the commit, which goes
+// with them.
+func (x *session) writeAll(ctx context.Context, group string, changes []change) error {
+	p, piped := x.store.dialect.(piper)
+	if !piped {
+		return x.write(ctx, group, changes)
+	}
+	for _, c := range changes {
+		if c.Effect != nil && !c.Effect.Insert && c.seen.Stored == nil {
+			return &recordError{index: c.index, err: queue.ErrRaced} // decided from an older look: there is no order to update
+		}
+	}
+	x.queued = append(x.queued, p.writes(x.store.text, group, changes, x.store.opts.Now())...)
+	for _, c := range inOrderOfOrders(changes) {
+		x.queued = append(x.queued, x.store.effects(c)...)
 	}
 	return nil
 }
@@ -97,9 +116,11 @@ func (x *session) compared(index int, n int64, err error) error {
 func (x *session) blamed(index int, err error, operators bool) error {
 	f := meaning(x.store.dialect, err)
 	switch {
+	case f.busy:
+		return err // nobody's: once more, all of it
 	case f.unique && !operators:
 		return &recordError{index: index, err: queue.ErrRaced}
-	case f.class == queue.ClassFatal, f.class == queue.ClassRetryable, f.ours && operators:
+	case f.class == queue.ClassFatal, f.class == queue.ClassRetryable, f.slow, f.ours && operators:
 		return &recordError{index: index, err: failureOf(f, err)}
 	}
 	return err
