@@ -82,6 +82,18 @@ func (a *app) verdict(err error) int {
 // load reads the configuration for a command: file, context, environment and the flags that were given. Each RunE that
 // needs one calls it; nothing loads it before, so that help and completion work with a broken file.
 func (a *app) load(cmd *cobra.Command) (*session, error) {
+	s, err := a.read(cmd)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range s.loaded.Warnings {
+		a.say("warning: " + w)
+	}
+	return s, nil
+}
+
+// read is load for a command that tells the warnings itself.
+func (a *app) read(cmd *cobra.Command) (*session, error) {
 	in := config.Input{Path: a.global.config, Environ: a.env.environ}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		key := f.Annotations[annotationKey]
@@ -99,9 +111,6 @@ func (a *app) load(cmd *cobra.Command) (*session, error) {
 		return nil, err
 	}
 	a.loaded = &loaded
-	for _, w := range loaded.Warnings {
-		a.say("warning: " + w)
-	}
 	return &session{app: a, loaded: loaded, cfg: loaded.Config}, nil
 }
 

@@ -38,10 +38,8 @@ func (s *session) openDevData(ctx context.Context, cmd *cobra.Command, o devOpti
 			return nil, fmt.Errorf("make temporary data folder: %w", err)
 		}
 		d.dir, d.ephemeral = dir, true
-	case d.dir == "" && filepath.IsAbs(s.env.lookup("XDG_DATA_HOME")):
-		d.dir = filepath.Join(s.env.lookup("XDG_DATA_HOME"), "orderctl", "dev")
 	case d.dir == "":
-		d.dir = filepath.Join(d.home, ".local", "share", "orderctl", "dev")
+		d.dir = devDir(s.env)
 	}
 	dir, err := filepath.Abs(d.dir)
 	if err != nil {
@@ -57,6 +55,14 @@ func (s *session) openDevData(ctx context.Context, cmd *cobra.Command, o devOpti
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	return d, d.claim()
+}
+
+// devDir is the folder where nobody names another.
+func devDir(e env) string {
+	if dir := e.lookup("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "orderctl", "dev")
+	}
+	return filepath.Join(e.lookup("HOME"), ".local", "share", "orderctl", "dev")
 }
 
 // claim reads the mark, or sets it.
