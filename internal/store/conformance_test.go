@@ -33,6 +33,11 @@ func TestPostgresIsAStore(t *testing.T) {
 	storetest.Run(t, "TestAnotherProcess", func(t *testing.T) storetest.Database { return postgresDatabase(t) })
 }
 
+func TestMySQLIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, "TestAnotherProcess", func(t *testing.T) storetest.Database { return mysqlDatabase(t) })
+}
+
 func sqliteDatabase(path string) storetest.Database {
 	d := database("sqlite", path, func(t testing.TB) *sql.DB { return raw(t, path) })
 	d.Options = options(path)
@@ -46,9 +51,19 @@ func postgresDatabase(t testing.TB) storetest.Database {
 	return database("postgres", dsn, func(t testing.TB) *sql.DB { return dbtest.Open(t, "postgres", dsn) })
 }
 
+// mysqlDatabase is an empty database on the MariaDB server of this binary.
+func mysqlDatabase(t testing.TB) storetest.Database {
+	t.Helper()
+	dsn := servers.MySQL(t)
+	d := database("mysql", dsn, func(t testing.TB) *sql.DB { return dbtest.Open(t, "mysql", dsn) })
+	d.LongText = "LONGTEXT"
+	return d
+}
+
 func database(driver, dsn string, connect func(testing.TB) *sql.DB) storetest.Database {
 	return storetest.Database{
-		Options: store.Options{Driver: driver, DSN: dsn, Migrate: true, Log: slog.New(slog.DiscardHandler)},
+		LongText: "TEXT",
+		Options:  store.Options{Driver: driver, DSN: dsn, Migrate: true, Log: slog.New(slog.DiscardHandler)},
 		Exec: func(t testing.TB, query string) {
 			t.Helper()
 			if _, err := connect(t).ExecContext(t.Context(), query); err != nil {

@@ -86,6 +86,8 @@ func dialectOf(o Options) (dialect, error) {
 		return newSQLite(o)
 	case "postgres":
 		return newPostgres(o)
+	case "mysql":
+		return newMySQL(o)
 	}
 	return nil, &UsageError{
 		Text: fmt.Sprintf("store.driver: no database %q in this orderctl", o.Driver),

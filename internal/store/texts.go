@@ -50,7 +50,7 @@ func newTexts(y syntax) texts {
 			AND state = 'done' AND updated_at < ? ORDER BY src_offset LIMIT ?`),
 		rowsOfOrder: r(`SELECT ` + columns + ` FROM orderctl_messages
 			WHERE consumer_group = ? AND order_id = ?`),
-		oneOrder: r(`SELECT status, currency, total_amount, applied_at FROM orders
+		oneOrder: r(`SELECT order_id, status, currency, total_amount, applied_at FROM orders
 			WHERE consumer_group = ? AND order_id = ?`),
 		expireRow: r(`DELETE FROM orderctl_messages WHERE consumer_group = ? AND msg_id = ? AND fingerprint = ?
 			AND state = 'done' AND updated_at < ?`),

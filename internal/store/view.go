@@ -54,9 +54,10 @@ func (s *Store) Order(ctx context.Context, group, orderID string) (queue.OrderVi
 func (s *Store) appliedOrder(ctx context.Context, tx *sql.Tx, group string, v *queue.OrderView) error {
 	var status string
 	var applied int64
-	err := tx.QueryRowContext(ctx, s.text.oneOrder, group, v.OrderID).Scan(&status, &v.Currency, &v.TotalAmount, &applied)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+	var id string
+	err := tx.QueryRowContext(ctx, s.text.oneOrder, group, v.OrderID).Scan(&id, &status, &v.Currency, &v.TotalAmount, &applied)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && id != v.OrderID {
+		return nil // MySQL takes "A " for "A"
 	}
 	if err != nil {
 		return err

@@ -106,7 +106,7 @@ func parametersHold(t *testing.T, w *world) {
 	s := w.openWith(t, `
 /* ':order_id' in a comment and 'in quotes: '':status' are not parameters */
 INSERT INTO journal (message_id, user_id, body)
-  SELECT :message_id, :user_id, ':status' WHERE :order_id = 'A-1' AND :status = 'CREATED' AND :currency = 'CNY'
+  SELECT :message_id, :user_id, ':status' FROM (SELECT 1 AS one) AS t WHERE :order_id = 'A-1' AND :status = 'CREATED' AND :currency = 'CNY'
   AND :total_amount = 200 AND :items = '[{"product_id":"p-1","quantity":2,"unit_price":100}]'
   AND :order = '{"order_id":"A-1"}' AND :timestamp = 1700000000000 AND :order_id = 'A-1';
 `)

@@ -12,6 +12,8 @@ import (
 type Database struct {
 	// Options name it, with Migrate on.
 	Options store.Options
+	// LongText is the type of a column that takes a text of any length.
+	LongText string
 	// Exec runs a statement on a connection of its own.
 	Exec func(t testing.TB, query string)
 	// Int reads one number on a connection of its own.

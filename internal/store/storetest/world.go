@@ -31,7 +31,7 @@ func (w *world) openWith(t testing.TB, effect string) *store.Store {
 	w.migrate(t)
 	w.db.Exec(t, `CREATE TABLE stock (product_id VARCHAR(64) PRIMARY KEY, pieces BIGINT NOT NULL CHECK (pieces >= 0))`)
 	w.db.Exec(t, `INSERT INTO stock (product_id, pieces) VALUES ('p-1', 1000)`)
-	w.db.Exec(t, `CREATE TABLE journal (message_id VARCHAR(200) NOT NULL, user_id VARCHAR(64) NOT NULL CHECK (user_id <> 'refused'), body TEXT)`)
+	w.db.Exec(t, `CREATE TABLE journal (message_id VARCHAR(200) NOT NULL, user_id VARCHAR(64) NOT NULL CHECK (user_id <> 'refused'), body `+w.db.LongText+`)`)
 	o := w.db.Options
 	o.EffectFile = effectFile(t, effect)
 	return openStore(t, o)
