@@ -14,6 +14,7 @@ const (
 	outcomeParked    = "parked"
 	outcomeDead      = "dead"
 	outcomeControl   = "control" // a discard or its undo
+	outcomeStarted   = "started" // on probation: its row says that it is about to run
 	outcomeAbandoned = "abandoned"
 )
 
@@ -26,6 +27,8 @@ type policy struct {
 	skipLoad bool // orders of a load test have no effect
 	attempts int  // in place
 	maxAge   time.Duration
+
+	probation bool // a row says that its record is about to run before it does
 }
 
 // verdict is what happens to a record.
@@ -34,6 +37,7 @@ type verdict struct {
 	outcome string
 	change  queue.Change
 	hop     *queue.Row // the row whose copy is to be written; nil: the record is done with the change
+	again   bool       // with the change committed, the record is read and decided once more
 	used    int        // attempts counted so far
 	failure queue.Failure
 }
@@ -101,6 +105,9 @@ func (d *draft) mayRun(seen queue.Seen) verdict {
 	// 11. Run.
 	if d.m.failure != nil {
 		return d.givenUp(*d.m.failure)
+	}
+	if d.probation && !d.m.started {
+		return d.start()
 	}
 	return d.run(seen.Stored)
 }

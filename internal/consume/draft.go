@@ -3,6 +3,7 @@ package consume
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"commerce.internal/orderctl/internal/order"
@@ -35,6 +36,23 @@ func (m *message) first() queue.Row {
 func (d *draft) accept() {
 	d.cur.State, d.cur.Attempts, d.cur.Hop, d.cur.At, d.cur.ReplayID = queue.StateRetry, 0, d.m.hop, d.m.at, d.m.replayID
 	d.cur.Starts, d.cur.Outcome, d.cur.BlockedBy, d.cur.DueAt = 0, "", "", time.Time{}
+}
+
+// maxStarts is how often a record may be found about to run before it is held to have killed the process.
+const maxStarts = 3
+
+// start is the row of a record on probation, which says that it is about to run. One that has ended the process so often
+// does not run again.
+func (d *draft) start() verdict {
+	if d.cur.Starts >= maxStarts {
+		return d.dead(11, queue.Failure{
+			Class: queue.ClassCrash, Code: "process", Message: "the process ended " + strconv.Itoa(d.cur.Starts) + " times while this one ran",
+		})
+	}
+	d.cur.State, d.cur.At, d.cur.Outcome = queue.StateRetry, d.m.at, ""
+	d.cur.Starts++
+	d.cur.Attempts -= d.m.tries // they are counted when the attempt is over
+	return verdict{rule: 11, outcome: outcomeStarted, again: true, change: queue.Change{Writes: []queue.Write{d.write()}}, used: d.cur.Attempts}
 }
 
 // run is the effect of an order, or why there is none.

@@ -18,13 +18,12 @@ type MemStore struct {
 	status map[string]order.Status
 	effect []queue.Effect
 
-	Answer  func(ctx context.Context) error     // the whole transaction fails with it
-	Refuse  func(e queue.Effect) error          // the effect of one record fails with it
-	Row     func(r queue.Row) error             // the writes of one record fail with it
-	Between func()                              // runs between reads and writes
-	Placed  func(queue.RowKey, int) error       // Place fails with it
-	bugs    map[string]bool                     // what the simulation leaves out
-	Written func(was, is queue.Row, found bool) // sees every write
+	Answer  func(ctx context.Context) error // the whole transaction fails with it
+	Refuse  func(e queue.Effect) error      // the effect of one record fails with it
+	Row     func(r queue.Row) error         // the writes of one record fail with it
+	Between func()                          // runs between reads and writes
+	Placed  func(queue.RowKey, int) error   // Place fails with it
+	bugs    map[string]bool                 // what the simulation leaves out
 }
 
 // NewMemStore returns an empty store.
@@ -104,41 +103,42 @@ func (s *MemStore) commit(c queue.Change, stored *queue.StoredOrder) error {
 	for _, w := range c.Writes {
 		was, found := s.rows[w.Row.RowKey]
 		row := w.Row
-		if found {
-			row.OrderID, row.Src = was.OrderID, was.Src
-			if w.Kind != queue.Control {
-				row.Control = was.Control
-			}
-		}
-		if s.Written != nil {
-			s.Written(was, row, found)
+		switch {
+		case w.Kind == queue.Control:
+			row = was
+			row.State, row.Outcome, row.Control = w.Row.State, w.Row.Outcome, w.Row.Control
+		case found:
+			row.Src, row.Control = was.Src, was.Control
 		}
 		s.rows[row.RowKey] = row
 	}
 	return nil
 }
 
+// holds compares a write with what is there. A seeded bug leaves a part of it out.
 func (s *MemStore) holds(w queue.Write) bool {
 	row, found := s.rows[w.Row.RowKey]
-	if w.Row.State == queue.StateDone && !s.bugs["done-unique"] {
+	done := w.Row.State == queue.StateDone
+	if done && !s.bugs["done-unique"] {
 		for key, r := range s.rows {
 			if key.MsgID == w.Row.MsgID && key != w.Row.RowKey && r.State == queue.StateDone {
 				return false
 			}
 		}
 	}
-	switch w.Kind {
-	case queue.Insert:
+	switch {
+	case w.Kind == queue.Insert:
 		return !found || s.bugs["insert-cas"]
-	case queue.Control:
-		if row.Control >= w.Row.Control {
-			return false
-		}
-	}
-	if s.bugs["update-cas"] {
+	case w.Kind == queue.Control && (s.bugs["control-off"] || s.bugs["control-alone"] && row.Control < w.Row.Control):
+		return found
+	case w.Kind == queue.Control && row.Control >= w.Row.Control && !s.bugs["control-read"]:
+		return false
+	case s.bugs["update-cas"], done && s.bugs["done-cas"], w.Row.Hop > w.Was.Hop && s.bugs["hop-cas"],
+		w.Row.Outcome == queue.Superseded && s.bugs["super-cas"]:
 		return found
 	}
-	return found && row.State == w.Was.State && row.Hop == w.Was.Hop && row.At == w.Was.At
+	return found && (row.State == w.Was.State || s.bugs["cas-state"]) && (row.Hop == w.Was.Hop || s.bugs["cas-hop"]) &&
+		(row.At == w.Was.At || s.bugs["cas-pos"])
 }
 
 // Place implements Store.
@@ -150,7 +150,8 @@ func (s *MemStore) Place(_ context.Context, _ string, key queue.RowKey, hop int,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if row, ok := s.rows[key]; ok && row.Hop == hop && row.At.Offset < 0 {
+	row, ok := s.rows[key]
+	if ok && (row.Hop == hop || s.bugs["pos-hop"]) && (row.At.Offset < 0 || s.bugs["pos-null"]) {
 		row.At = at
 		s.rows[key] = row
 	}

@@ -40,6 +40,7 @@ type message struct {
 
 	failure *queue.Failure // why the effect is given up here
 	tries   int            // counted attempts that no row knows of
+	started bool           // on probation: the row says that it is about to run
 }
 
 // reader reads records into messages.
