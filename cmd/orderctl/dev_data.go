@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"commerce.internal/orderctl/internal/broker"
 	"commerce.internal/orderctl/internal/out"
 )
 
@@ -74,6 +75,9 @@ func (d *devData) claim() error {
 	raw, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(d.dir, "kafka")); err == nil { // --reset would delete it one day
+			return exitWith(exitFailed, d.dir+" holds a folder kafka that is not orderctl dev's", "choose another folder with --data-dir")
+		}
 		raw, err := json.Marshal(map[string]any{"format": devFormat, "version": buildInfo().Version})
 		if err != nil {
 			return fmt.Errorf("write %s: %w", devMark, err)
@@ -90,7 +94,8 @@ func (d *devData) claim() error {
 	return nil
 }
 
-// resetDev deletes the data, if the folder is dev's.
+// resetDev deletes the data, if the folder is dev's and no other dev is at work in it: that one would go on to accept orders
+// into files that are gone.
 func (s *session) resetDev(ctx context.Context, cmd *cobra.Command, d *devData, yes bool) error {
 	if _, err := os.Stat(d.dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -103,7 +108,15 @@ func (s *session) resetDev(ctx context.Context, cmd *cobra.Command, d *devData, 
 		return err
 	}
 	s.acting.Store(false) // what follows is an ordinary dev
-	for _, name := range []string{"kafka", "orders.db", "orders.db-wal", "orders.db-shm", "orders.db.lock", "orderctl.yaml", devMark} {
+	if err := broker.WhileLocked(d.dir, d.erase); err != nil {
+		return devError(err, devOptions{})
+	}
+	return nil
+}
+
+// erase deletes what dev has written. The mark goes last: what a crash leaves behind is dev's still.
+func (d *devData) erase() error {
+	for _, name := range []string{"kafka", "orders.db", "orders.db-wal", "orders.db-shm", "orders.db.migrate", "orderctl.yaml", devMark} {
 		if err := os.RemoveAll(filepath.Join(d.dir, name)); err != nil {
 			return fmt.Errorf("delete data: %w", err)
 		}

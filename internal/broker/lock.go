@@ -51,6 +51,16 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{file: f}, nil
 }
 
+// WhileLocked calls fn while no broker, of this process or another, has the data directory open. It is a *LockedError when
+// one has.
+func WhileLocked(dir string, fn func() error) error {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(), lock.release())
+}
+
 func (l *dirLock) release() error {
 	if l == nil {
 		return nil

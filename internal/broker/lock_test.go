@@ -83,3 +83,27 @@ func TestANewerFormatIsRefused(t *testing.T) {
 		t.Errorf("Open = %v", err)
 	}
 }
+
+func TestWhatNeedsTheDirectoryForItselfIsRefusedWhileABrokerHasIt(t *testing.T) {
+	t.Parallel()
+	o := broker.Options{Log: slog.New(slog.DiscardHandler), Addr: "127.0.0.1:0", DataDir: t.TempDir(), Reserve: 1}
+	b, err := broker.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := 0
+	if err := broker.WhileLocked(o.DataDir, func() error { called++; return nil }); !errors.Is(err, broker.ErrLocked) || called > 0 {
+		t.Errorf("beside a broker: %v, called %d times", err, called)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	within := func() error {
+		called++
+		_, err := broker.Open(o)
+		return err
+	}
+	if err := broker.WhileLocked(o.DataDir, within); !errors.Is(err, broker.ErrLocked) || called != 1 {
+		t.Errorf("a broker meanwhile: %v, called %d times", err, called)
+	}
+}
