@@ -18,6 +18,9 @@ build: ## the binary, bin/orderctl
 
 test: ## unit tests and scripts on the embedded broker; no Java, no database server needed
 	go test -tags $(TAGS) ./...
+	@PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; \
+	  command -v initdb >/dev/null || echo 'SKIPPED: PostgreSQL, no server binary found'; \
+	  command -v mariadbd >/dev/null || echo 'SKIPPED: MySQL, no server binary found'
 
 race: ## the same with the race detector, in random order
 	go test -tags $(TAGS) -race -shuffle=on ./...

@@ -80,13 +80,17 @@ func (p *plant) openLag(b *base, command string) (err error) {
 	return nil
 }
 
-// openStore opens the database; the operator's statements are read only where orders are applied.
-func (p *plant) openStore(ctx context.Context, b *base, effect bool) (err error) {
+// openStore opens the database; the operator's statements are read only where orders are applied. Who only takes orders
+// does so without it: it is opened when an order is asked for, and neither made nor migrated.
+func (p *plant) openStore(ctx context.Context, b *base, applies bool) (err error) {
 	o := p.s.storeOptions(b.logs.Log)
-	if effect {
+	if applies {
 		o.EffectFile = p.s.cfg.Consume.EffectFile
+		p.store, err = store.Open(ctx, o)
+	} else {
+		p.store, err = store.OpenLater(o)
 	}
-	if p.store, err = store.Open(ctx, o); err != nil {
+	if err != nil {
 		return err
 	}
 	p.closers = append(p.closers, func(context.Context) error { return p.store.Close() })

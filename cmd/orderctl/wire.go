@@ -73,7 +73,8 @@ func (s *session) storeOptions(log *slog.Logger) store.Options {
 		dsn = filepath.Join(stateDir(s.env), "orders.db")
 	}
 	return store.Options{
-		Driver: c.Driver, DSN: dsn, Password: c.Password.Reveal(), MaxOpen: c.Pool.MaxOpen, Log: log,
+		Driver: c.Driver, DSN: dsn, Password: c.Password.Reveal(), Log: log,
+		MaxOpen: c.Pool.MaxOpen, MaxIdle: c.Pool.MaxIdle, MaxLife: c.Pool.MaxLifetime,
 		Migrate: c.Migrate == "true" || c.Migrate == "auto" && c.Driver == "sqlite",
 	}
 }

@@ -4,7 +4,7 @@ import "time"
 
 // Store is the database that remembers what is finished.
 type Store struct {
-	Driver       string `key:"driver" enum:"sqlite|postgres|mysql" doc:"sqlite (postgres and mysql are not in this version)"`
+	Driver       string `key:"driver" enum:"sqlite|postgres|mysql" doc:"sqlite, postgres or mysql (MariaDB and TiDB too)"`
 	DSN          DSN    `key:"dsn" doc:"file or URL, without a password; empty: orders.db in $XDG_STATE_HOME/orderctl"`
 	Password     Secret `key:"password" secret:"password_file" doc:"its password"`
 	PasswordFile string `key:"password_file" doc:"file with the password (or ORDERCTL_STORE_PASSWORD); none with sqlite"`
@@ -14,7 +14,9 @@ type Store struct {
 
 // Pool bounds the connections to the database.
 type Pool struct {
-	MaxOpen int `key:"max_open" min:"1" max:"10000" doc:"connections at most"`
+	MaxOpen     int           `key:"max_open" min:"2" max:"10000" doc:"connections at most, a quarter of them for readers"`
+	MaxIdle     int           `key:"max_idle" min:"1" max:"10000" doc:"connections that stay open while nobody uses them"`
+	MaxLifetime time.Duration `key:"max_lifetime" min:"1s" max:"24h" doc:"after which a connection is replaced"`
 }
 
 // Consume is the worker.

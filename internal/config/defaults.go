@@ -12,7 +12,7 @@ func Defaults() *Config {
 		Order:    Order{Currency: "CNY"},
 		Store: Store{
 			Driver: "sqlite", Migrate: "auto",
-			Pool: Pool{MaxOpen: 16},
+			Pool: Pool{MaxOpen: 16, MaxIdle: 4, MaxLifetime: 30 * time.Minute},
 		},
 		Producer: Producer{
 			AckTimeout: 3 * time.Second, RetryMax: 20, RetryBackoff: 250 * time.Millisecond, Compression: "zstd",

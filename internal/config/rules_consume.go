@@ -13,7 +13,8 @@ const longestSuffix = len(".retry.") + 12
 
 func (c *Config) validateStore(r *rules) {
 	s := c.Store
-	r.must(s.Driver == "sqlite", "store.driver", "write sqlite", "%s is not built into this version; it has sqlite", s.Driver)
+	r.between(s.Driver == "sqlite" || s.DSN.Reveal() != "", "store.dsn", "store.driver", "write postgres://user@host:5432/orders, or user@tcp(host:3306)/orders",
+		"is empty, and store.driver is %s", s.Driver)
 	r.must(s.Driver != "sqlite" || !s.DSN.HasPassword(), "store.dsn", "", "sqlite has no password")
 	r.must(s.Driver != "sqlite" || !s.Password.Set(), "store.password_file", "", "sqlite has no password")
 }

