@@ -14,6 +14,7 @@ import (
 	"commerce.internal/orderctl/internal/kafka/publish"
 	"commerce.internal/orderctl/internal/obs"
 	"commerce.internal/orderctl/internal/serve"
+	"commerce.internal/orderctl/internal/setup"
 	"commerce.internal/orderctl/internal/store"
 )
 
@@ -99,7 +100,9 @@ func (p *plant) openStore(ctx context.Context, b *base, applies bool) (err error
 
 func (p *plant) openWorker(ctx context.Context, b *base, command string, tune func(*consume.Options)) error {
 	names := p.s.names()
-	hops, err := p.openProducer(ctx, b, command+"-hops", append(names.Consumed()[1:], names.DLQ())...)
+	o := p.s.publish(b.logs.Log, append(names.Consumed()[1:], names.DLQ())...)
+	o.MaxMessage += maxMessageRoom + setup.LetterRoom - maxFrame // whatever the source took, and our headers: else the partition would wait for ever
+	hops, err := p.startProducer(ctx, b, command+"-hops", o)
 	if err != nil {
 		return err
 	}
@@ -137,11 +140,19 @@ func (p *plant) openIntake(ctx context.Context, b *base, command string, tests b
 	return err
 }
 
-// openProducer makes a producer that waits for Kafka as long as a start may take, and ends within producer drain time.
+// maxFrame is what the frame of a batch adds to its one record.
+const maxFrame = 1 << 10
+
+// openProducer makes a producer of records that are as large as the configuration says.
 func (p *plant) openProducer(ctx context.Context, b *base, command string, topics ...string) (*publish.Producer, error) {
+	return p.startProducer(ctx, b, command, p.s.publish(b.logs.Log, topics...))
+}
+
+// startProducer makes a producer that waits for Kafka as long as a start may take, and ends within producer drain time.
+func (p *plant) startProducer(ctx context.Context, b *base, command string, o publish.Options) (*publish.Producer, error) {
 	k := p.s.kafka(command, b.logs.Log)
 	k.Grace = p.s.cfg.Serve.Startup.Grace
-	producer, err := publish.New(ctx, k, p.s.publish(b.logs.Log, topics...))
+	producer, err := publish.New(ctx, k, o)
 	if err != nil {
 		return nil, err
 	}

@@ -168,8 +168,8 @@ func (d *Doctor) letterConfigs(name string, t Topic) []Finding {
 	}
 	own, err := strconv.Atoi(t.Configs["max.message.bytes"])
 	source, err2 := strconv.Atoi(d.facts.topics[d.opts.Want.Names.Source].Configs["max.message.bytes"])
-	if err == nil && err2 == nil && own < source+letterRoom {
-		found = append(found, fail(codeFailed, d.alter("max.message.bytes="+strconv.Itoa(source+letterRoom), []string{name}),
+	if err == nil && err2 == nil && own < source+LetterRoom {
+		found = append(found, fail(codeFailed, d.alter("max.message.bytes="+strconv.Itoa(source+LetterRoom), []string{name}),
 			"%s takes records of %d bytes, %s of %d: a letter with its headers may not fit", name, own, d.opts.Want.Names.Source, source))
 	}
 	return found

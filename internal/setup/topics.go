@@ -13,9 +13,9 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 )
 
-// letterRoom is how much larger a record of the dead-letter topic may be than one of the source: the letter carries the
+// LetterRoom is how much larger a record of the dead-letter topic may be than one of the source: the letter carries the
 // original bytes and our headers.
-const letterRoom = 64 << 10
+const LetterRoom = 64 << 10
 
 // TopicSpec is a topic as it should be.
 type TopicSpec struct {
@@ -125,14 +125,14 @@ func (w Want) spec(name string, partitions int32) TopicSpec {
 	switch role {
 	case queue.RoleDLQ:
 		s.Configs["retention.ms"] = retention(w.DLQRetention)
-		s.Configs["max.message.bytes"] = strconv.Itoa(w.MaxMessageBytes + letterRoom)
+		s.Configs["max.message.bytes"] = strconv.Itoa(w.MaxMessageBytes + LetterRoom)
 	case queue.RoleAudit:
 		s.Configs["cleanup.policy"] = "compact"
 		delete(s.Configs, "retention.ms")
 	case queue.RoleSource, queue.RoleRetry, queue.RoleReplay:
 		s.Configs["max.message.bytes"] = strconv.Itoa(w.MaxMessageBytes)
 		if role != queue.RoleSource {
-			s.Configs["max.message.bytes"] = strconv.Itoa(w.MaxMessageBytes + letterRoom)
+			s.Configs["max.message.bytes"] = strconv.Itoa(w.MaxMessageBytes + LetterRoom)
 		}
 	}
 	return s
