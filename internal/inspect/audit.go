@@ -150,7 +150,7 @@ func (a *auditor) plan(ctx context.Context) ([]stretch, error) {
 		s.from, s.end = s.start, s.stable
 		all = append(all, s)
 	}
-	a.r.AsOf, a.r.PartitionsTotal = a.snap.AsOf.UTC(), len(all)
+	a.r.AsOf, a.r.PartitionsTotal = a.snap.AsOf.UTC().Truncate(time.Millisecond), len(all)
 	if len(all) == 0 {
 		return nil, fmt.Errorf("observe %s: nobody tells its partitions: %w", topic, queue.ErrPartial)
 	}

@@ -56,7 +56,7 @@ func Trace(ctx context.Context, orderID string, o TraceOptions) (*TraceReport, e
 	if err := t.observe(ctx); err != nil {
 		return nil, err
 	}
-	t.first, t.r.AsOf = t.snap, t.snap.AsOf.UTC()
+	t.first, t.r.AsOf = t.snap, t.snap.AsOf.UTC().Truncate(time.Millisecond)
 	if there, known := exists(t.snap, o.Names.Source); known && !there {
 		return nil, &NotFoundError{Kind: "topic", Name: o.Names.Source}
 	}
@@ -67,7 +67,7 @@ func Trace(ctx context.Context, orderID string, o TraceOptions) (*TraceReport, e
 	t.r.Partition = o.Partition([]byte(orderID), n)
 	search, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	t.r.Since = t.since(search).UTC()
+	t.r.Since = t.since(search).UTC().Truncate(time.Millisecond)
 	if err := t.search(search, n); err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("search order: %w", context.Cause(ctx))
 	}

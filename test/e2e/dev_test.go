@@ -53,8 +53,12 @@ func TestDevWorksAsItPrints(t *testing.T) {
 		return nil
 	}
 	eventually(t, 10*time.Second, "the order is applied", applied)
+	cli := export + "; PATH=" + filepath.Dir(b.bin) + ":$PATH; "
+	if out := b.shell(t, cli+"orderctl trace "+accepted.OrderID); !strings.Contains(out, accepted.OrderID+"  APPLIED  CREATED 39.98 CNY") || !strings.Contains(printed, "orderctl trace ORDER_ID;") {
+		t.Errorf("trace: %s", out)
+	}
 	for _, next := range []string{"orderctl produce --rate 200 --duration 1s", "orderctl lag", "orderctl dlq list"} {
-		if out := b.shell(t, export+"; PATH="+filepath.Dir(b.bin)+":$PATH; "+next); strings.Contains(next, "lag") && !strings.Contains(out, "orders-worker  OK") {
+		if out := b.shell(t, cli+next); strings.Contains(next, "lag") && !strings.Contains(out, "orders-worker  OK") {
 			t.Errorf("%s: %s", next, out)
 		}
 	}
