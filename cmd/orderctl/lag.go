@@ -13,8 +13,7 @@ import (
 	"commerce.internal/orderctl/internal/config"
 	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/kafka/observe"
-	"commerce.internal/orderctl/internal/queue"
-	"commerce.internal/orderctl/internal/store"
+	"commerce.internal/orderctl/internal/out"
 )
 
 // lagOptions are the flags of lag that no key stands for.
@@ -23,57 +22,133 @@ type lagOptions struct {
 	topics     []string
 	partitions []int32
 	allGroups  bool
-	all        bool
+
+	all       bool
+	sort, by  string
+	minUnread int64
+	minAge    time.Duration
+	isolation string
+	age       string
+	sample    time.Duration // below 0: as it suits the output
+	watch     time.Duration // 0: once
+	count     int
+	summary   bool
+	check     bool
+	failOver  int64 // below 0: no limit
+	wait      string
+	peek      string
+	patience  time.Duration // of --wait
 }
 
 func newLagCmd(a *app) *cobra.Command {
 	var o lagOptions
 	cmd := &cobra.Command{
-		Use: "lag [GROUP...]", Short: "Shows per partition how far a group is, what it lost, and who owns it.",
-		Long: `Shows per partition how far a group is, what it lost, and who owns it.
+		Use: "lag [GROUP...]", Short: "Shows how far a group is, how old its oldest order is, and why it does not get on.",
+		Long: `Shows how far a group is, how old its oldest order is, and why it does not get on.
 
-UNREAD is what waits. LOST was deleted before the group read it. AHEAD says that the group has committed offsets that the log does not have. ? is unknown, never 0; - does not apply. Where a partition is unknown, totals are lower bounds (>=).`,
-		GroupID: groupOnCall, Args: takes(0, -1, "groups"),
+UNREAD is what waits, OLDEST for how long. LOST was deleted before the group read it. AHEAD says that the group has committed offsets that the log does not have. ? is unknown, never 0; - does not apply. Where a partition is unknown, totals are lower bounds (>=). No record is read, but by --peek.
+
+--check speaks Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, whatever happens.`,
+		GroupID: groupOnCall, Args: lagArgs(a),
 		Example: `# which partition is stuck, and who owns it?
 orderctl lag
-# every partition, with leader, replicas and log start
+# every partition, with leader, replicas and what retention leaves
 orderctl lag --all -o wide
-# all groups of the cluster, for a program
-orderctl lag -A -o json
-# one topic of another group
-orderctl lag audit -t orders`,
+# is it getting better?
+orderctl lag --watch
+# an alarm: older than 10 minutes, or more than 20 dead letters an hour
+orderctl lag --check --crit-age 10m --crit-dlq 20
+# wait until all is applied, then deploy
+orderctl lag --wait && ./deploy.sh
+# which order comes next in the partition that is stuck?
+orderctl lag --peek orders/2`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.load(cmd)
-			if err != nil {
-				return err
+			err := a.lag(cmd, args, o)
+			if o.check {
+				return a.nagios(err)
 			}
-			o.groups = append(o.groups, args...)
-			if o.allGroups && len(o.groups) > 0 {
-				return badUsage(cmd, "", "--all-groups and group %q exclude each other", o.groups[0])
-			}
-			for _, p := range o.partitions {
-				if p < 0 {
-					return badUsage(cmd, "", "--partition: %d is below 0", p)
-				}
-			}
-			return runLag(cmd.Context(), s, o)
+			return err
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		err = flagError(cmd, err)
+		if a.wantsCheck() {
+			return a.nagios(err)
+		}
+		return err
+	})
+	o.flags(cmd)
+	exits(cmd, exitOK, "printed, and complete; --wait: nothing waits any more", exitFailed, "--wait: orders are LOST, or AHEAD",
+		exitUsage, "", exitUnreachable, "Kafka unreachable", exitDenied, "", exitThreshold, "over --fail-over; --wait: not done in time",
+		exitPartial, "printed, but some values are unknown", exitNotFound, "no such group, topic or record")
+	seeAlso(cmd, "orderctl dlq list", "orderctl consume", "orderctl help exit-codes")
+	return cmd
+}
+
+func (o *lagOptions) flags(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringSliceVarP(&o.groups, "group", "g", nil, "consumer `GROUP`; again for more; default consume.group")
 	fs.BoolVarP(&o.allGroups, "all-groups", "A", false, "all groups of the cluster")
 	fs.StringSliceVarP(&o.topics, "topic", "t", nil, "only rows of this `TOPIC`; again for more")
 	fs.Int32SliceVarP(&o.partitions, "partition", "p", nil, "only rows of this partition `N`; again for more")
 	fs.BoolVar(&o.all, "all", false, "rows that are OK, too")
-	keyFlag(cmd, fs, "lag.slo", "slo", "", "age at which an unread order is STALE, `DURATION`")
+	enumFlag(cmd, fs, &o.by, "by", "", "partition", []string{"partition", "topic", "member", "group"}, "one row for each `WHAT`")
+	enumFlag(cmd, fs, &o.sort, "sort", "", "status", []string{"status", "unread", "oldest", "partition"}, "worst, most or oldest first, by `WHAT`")
+	fs.Int64Var(&o.minUnread, "min-unread", 0, "only rows with at least `N` unread")
+	durationFlag(fs, &o.minAge, "min-age", "", 0, 0, "only rows whose oldest order is so old, `DURATION`")
+	enumFlag(cmd, fs, &o.isolation, "isolation", "", string(lag.ReadCommitted), []string{string(lag.ReadCommitted), string(lag.ReadUncommitted)}, "where a log ends, `LEVEL`")
+	enumFlag(cmd, fs, &o.age, "age", "", string(lag.AgeAuto), []string{string(lag.AgeAuto), string(lag.AgeExact), string(lag.AgeBracket), string(lag.AgeOff)}, "how closely ages are looked for, `HOW`")
+	durationFlag(fs, &o.sample, "sample", "", 3*time.Second, 0, "for rates look twice, `DURATION` apart; off a terminal 0s unless given")
+	durationFlag(fs, &o.watch, "watch", "w", 0, 500*time.Millisecond, "again and again, each `DURATION`, 2s where none is given")
+	fs.Lookup("watch").NoOptDefVal = "2s"
+	fs.IntVar(&o.count, "count", 0, "end --watch after `N` looks; 0: go on")
+	fs.BoolVar(&o.summary, "summary", false, "one line for each group")
+	fs.BoolVar(&o.check, "check", false, "one line and exit code for Nagios")
+	fs.Int64Var(&o.failOver, "fail-over", -1, "exit 5 if a group has more than `N` unread")
+	fs.Lookup("fail-over").DefValue = ""
+	enumFlag(cmd, fs, &o.wait, "wait", "", "", []string{"source", "all"}, "until no order waits, for --timeout, else 10m, `WHERE`")
+	fs.Lookup("wait").NoOptDefVal = "source"
+	fs.StringVar(&o.peek, "peek", "", "show the record that comes next at `TOPIC/PARTITION`")
+	keyFlag(cmd, fs, "lag.slo", "slo", "", "age that no unread order should have, `DURATION`")
 	keyFlag(cmd, fs, "lag.tolerance", "tolerance", "", "so many unread records are none, `N`")
-	exits(cmd, exitOK, "printed, and complete", exitUsage, "", exitUnreachable, "Kafka unreachable", exitDenied, "",
-		exitPartial, "printed, but some values are unknown", exitNotFound, "no such group or topic")
-	seeAlso(cmd, "orderctl dlq list", "orderctl consume")
-	return cmd
+	keyFlag(cmd, fs, "lag.stall_after", "stall-after", "", "no progress for so long is a stall, `DURATION`; 0s: 10s")
+	keyFlag(cmd, fs, "lag.warn_age", "warn-age", "", "age of the oldest order that is a warning, `DURATION`; 0s: SLO")
+	keyFlag(cmd, fs, "lag.crit_age", "crit-age", "", "age of the oldest order that is critical, `DURATION`; 0s: 3 x SLO")
+	keyFlag(cmd, fs, "lag.warn_unread", "warn-unread", "", "more unread in a group is a warning, `N`")
+	keyFlag(cmd, fs, "lag.crit_unread", "crit-unread", "", "more unread in a group is critical, `N`")
+	keyFlag(cmd, fs, "lag.warn_dlq", "warn-dlq", "", "more dead letters within an hour is a warning, `N`")
+	keyFlag(cmd, fs, "lag.crit_dlq", "crit-dlq", "", "more dead letters within an hour is critical, `N`")
 }
 
-// runLag observes once, judges, and prints.
+// lag checks the command line and does what it asks for.
+func (a *app) lag(cmd *cobra.Command, args []string, o lagOptions) error {
+	o.groups = append(o.groups, args...)
+	if err := o.validate(cmd, out.Format(a.global.format)); err != nil {
+		return err
+	}
+	if !cmd.Flags().Changed("sample") && (!a.env.stdoutTerminal || o.check) {
+		o.sample = 0
+	}
+	s, err := a.load(cmd)
+	if err != nil {
+		return err
+	}
+	o.patience = 10 * time.Minute
+	if cmd.Flags().Changed("timeout") {
+		o.patience = s.timeout()
+	}
+	return runLag(cmd.Context(), s, o)
+}
+
+// lagRun is one run of lag: what it was asked for, and what it has seen.
+type lagRun struct {
+	*session
+	o        lagOptions
+	log      *slog.Logger
+	observer *observe.Observer
+	window   *lag.Window
+}
+
 func runLag(ctx context.Context, s *session, o lagOptions) error {
 	logs, err := s.logs("orderctl-lag", false)
 	if err != nil {
@@ -83,100 +158,101 @@ func runLag(ctx context.Context, s *session, o lagOptions) error {
 	if len(o.groups) == 0 && !o.allGroups {
 		o.groups = []string{s.cfg.Consume.Group}
 	}
-	observer := observe.New(s.kafka("lag", logs.Log))
-	defer observer.Close()
-	q := lag.Query{Groups: o.groups, Topics: o.topics, All: o.allGroups, SLO: s.cfg.Lag.SLO}
-	snapshot, err := ask(ctx, s, func(ctx context.Context) (lag.Snapshot, error) { return observer.Snapshot(ctx, q) })
-	if err != nil && len(snapshot.Groups) == 0 {
-		return err
+	l := &lagRun{session: s, o: o, log: logs.Log, observer: observe.New(s.kafka("lag", logs.Log))}
+	defer l.observer.Close()
+	q := lag.Query{
+		Groups: o.groups, Topics: o.topics, All: o.allGroups, Isolation: lag.Isolation(o.isolation), SLO: s.cfg.Lag.SLO, Reuse: lag.SlowChange,
 	}
 	policy := s.lagPolicy()
 	policy.Topics, policy.Partitions = o.topics, o.partitions
-	report := lag.Evaluate([]lag.Snapshot{snapshot}, policy)
-	if err := missing(ctx, s, observer, report); err != nil {
+	if o.wait != "" {
+		l.o.age = string(lag.AgeOff) // how old they are does not matter here
+	}
+	if l.window, err = lag.NewWindow(l.observer, q, policy, lag.Ages(l.o.age)); err != nil {
 		return err
 	}
-	s.countUndecided(ctx, logs.Log, &report)
-	if err := s.printLag(report, o.all); err != nil {
-		return err
-	}
-	if !report.Complete {
-		return &exitError{code: exitPartial, text: unknownParts(report), err: queue.ErrPartial}
-	}
-	return nil
-}
-
-// missing returns the error of a group or topic that was asked for and does not exist, with the name that was probably
-// meant.
-func missing(ctx context.Context, s *session, o *observe.Observer, r lag.Report) error {
-	if len(r.MissingGroups) > 0 {
-		var names []string
-		groups, _ := ask(ctx, s, o.Groups) // only for the hint
-		for _, g := range groups {
-			names = append(names, g.Name)
-		}
-		return notFound("consumer group", r.MissingGroups[0], "groups", names)
-	}
-	if len(r.MissingTopics) > 0 {
-		names, _ := ask(ctx, s, o.Topics) // only for the hint
-		return notFound("topic", r.MissingTopics[0], "topics", names)
-	}
-	return nil
-}
-
-// notFound says that something named does not exist, what was probably meant, and what there is.
-func notFound(kind, name, plural string, there []string) error {
-	const most = 10
-	var hint []string
-	if near := config.Suggest(name, there); near != "" {
-		hint = append(hint, fmt.Sprintf("did you mean %q?", near))
-	}
-	slices.Sort(there)
 	switch {
-	case len(there) == 0:
-		hint = append(hint, "there are no "+plural+" here")
-	case len(there) > most:
-		hint = append(hint, fmt.Sprintf("%s here: %s and %d more", plural, strings.Join(there[:most], ", "), len(there)-most))
+	case o.peek != "":
+		return l.peek(ctx)
+	case o.wait != "":
+		return l.wait(ctx)
+	case o.watch > 0:
+		return l.watch(ctx)
 	default:
-		hint = append(hint, fmt.Sprintf("%s here: %s", plural, strings.Join(there, ", ")))
-	}
-	return &exitError{code: exitNotFound, text: fmt.Sprintf("%s %q not found", kind, name), hint: strings.Join(hint, " "), err: queue.ErrNotFound}
-}
-
-// countUndecided fills in how many dead messages wait for a decision, where the store is there to ask. A store that is not
-// there leaves it unknown, and is not made.
-func (s *session) countUndecided(ctx context.Context, log *slog.Logger, r *lag.Report) {
-	const patience = time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	o := s.storeOptions(log)
-	o.Migrate = false
-	st, err := store.Open(ctx, o)
-	if err != nil {
-		log.DebugContext(ctx, "store not asked", slog.String("error", err.Error()))
-		return
-	}
-	defer st.Close()
-	for i := range r.Groups {
-		counts, err := st.Counts(ctx, r.Groups[i].Group)
-		if err != nil || len(counts) == 0 { // no row of that group: it is another store's
-			continue
-		}
-		for j := range r.Groups[i].DeadLetters {
-			r.Groups[i].DeadLetters[j].Undecided = lag.Know(counts[queue.StateDead])
-		}
+		return l.once(ctx)
 	}
 }
 
-func unknownParts(r lag.Report) string {
-	var said []string
-	for _, b := range r.SilentBrokers {
-		said = append(said, fmt.Sprintf("broker %d did not answer, its groups are missing", b))
+// validate finds what excludes each other, and numbers that mean nothing.
+func (o lagOptions) validate(cmd *cobra.Command, format out.Format) error {
+	program := format == out.FormatJSON || format == out.FormatJSONL
+	given := map[string]bool{
+		"check": o.check, "watch": o.watch > 0, "wait": o.wait != "", "peek": o.peek != "", "summary": o.summary,
+		"fail-over": o.failOver >= 0, "by": o.by != "partition",
 	}
-	for _, g := range r.Groups {
-		if !g.Complete {
-			said = append(said, fmt.Sprintf("%s: %d of %d partitions known", g.Group, g.Known, g.Total))
+	for _, pair := range [...][2]string{
+		{"check", "watch"},
+		{"check", "wait"},
+		{"check", "peek"},
+		{"check", "summary"},
+		{"check", "fail-over"},
+		{"watch", "wait"},
+		{"watch", "peek"},
+		{"wait", "peek"},
+		{"wait", "fail-over"},
+		{"peek", "summary"},
+		{"peek", "by"},
+		{"peek", "fail-over"},
+		{"summary", "by"},
+		{"check", "by"},
+	} {
+		if given[pair[0]] && given[pair[1]] {
+			return badUsage(cmd, "", "--%s and --%s exclude each other", pair[0], pair[1])
 		}
 	}
-	return "incomplete: " + strings.Join(said, "; ")
+	switch {
+	case o.allGroups && len(o.groups) > 0:
+		return badUsage(cmd, "", "--all-groups and group %q exclude each other", o.groups[0])
+	case o.peek != "" && (o.allGroups || len(o.groups) > 1):
+		return badUsage(cmd, "", "--peek looks for one group")
+	case o.watch > 0 && format == out.FormatJSON:
+		return badUsage(cmd, "use -o jsonl.", "--watch is no single document")
+	case o.count != 0 && o.watch == 0:
+		return badUsage(cmd, "", "--count ends --watch, which was not given")
+	case o.count < 0:
+		return badUsage(cmd, "", "--count: %d is below 0", o.count)
+	case o.minUnread < 0:
+		return badUsage(cmd, "", "--min-unread: %d is below 0", o.minUnread)
+	case cmd.Flags().Changed("fail-over") && o.failOver < 0:
+		return badUsage(cmd, "", "--fail-over: %d is below 0", o.failOver)
+	case program && (o.summary || given["by"]):
+		return badUsage(cmd, "use -o table.", "--summary and --by are for eyes; the document has all groups and partitions")
+	}
+	if i := slices.IndexFunc(o.partitions, func(p int32) bool { return p < 0 }); i >= 0 {
+		return badUsage(cmd, "", "--partition: %d is below 0", o.partitions[i])
+	}
+	return nil
+}
+
+// lagArgs takes names of groups. Behind a flag with an optional value pflag takes the value for an argument.
+func lagArgs(a *app) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		name := optionalValue(cmd)
+		for _, arg := range args {
+			_, err := config.ParseDuration(arg)
+			if name == "watch" && err == nil || name == "wait" && (arg == "all" || arg == "source") {
+				err := badUsage(cmd, fmt.Sprintf("write --%s=%s.", name, arg), "the value of --%s stands behind =", name)
+				if a.wantsCheck() {
+					return a.nagios(err)
+				}
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// wantsCheck looks for --check where the command line could not be read.
+func (a *app) wantsCheck() bool {
+	return slices.ContainsFunc(a.env.args, func(s string) bool { return s == "--check" || strings.HasPrefix(s, "--check=") })
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
-	"time"
 
 	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/out"
@@ -18,43 +20,163 @@ type lagLines struct{ lag.Report }
 func (l lagLines) Lines() []any { return []any{l.Report} }
 
 // printLag prints a report: for eyes a block a group, for programs one document or one table.
-func (s *session) printLag(r lag.Report, all bool) error {
-	switch out.Format(s.global.format) {
-	case out.FormatTable, out.FormatWide:
+func (l *lagRun) printLag(r lag.Report) error { return l.printTo(l.stdout, l.output(), r) }
+
+func (l *lagRun) printTo(w io.Writer, o out.Options, r lag.Report) error {
+	if l.o.summary {
+		for _, g := range r.Groups {
+			if _, err := io.WriteString(w, text.Safe(summary(g))+"\n"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	p := &lagPrinter{w: w, out: o, o: l.o, program: o.Format != out.FormatTable && o.Format != out.FormatWide, height: l.env.lines(), configured: l.cfg.Consume.Group}
+	r = l.o.shape(r)
+	switch {
+	case !p.program && l.o.by != "group":
+	case l.o.by != "partition":
+		return out.Print(w, o, p.by(r.Groups), lagLines{r})
 	default:
 		var rows []lagRow
 		for _, g := range r.Groups {
 			rows = append(rows, rowsOf(g, g.Partitions)...)
 		}
-		return s.print(lagTable(rows, true), lagLines{r})
+		return out.Print(w, o, p.table(rows, true), lagLines{r})
 	}
 	for i, g := range r.Groups {
 		if i > 0 {
-			s.line("")
+			p.line("")
 		}
-		if err := s.printGroup(r, g, all); err != nil {
+		if err := p.group(r, g); err != nil {
 			return err
 		}
 	}
-	return nil
+	for _, b := range r.SilentBrokers {
+		p.line(fmt.Sprintf("broker %d did not answer, its groups are missing", b))
+	}
+	return p.err
 }
 
-func (s *session) printGroup(r lag.Report, g lag.Group, all bool) error {
-	s.line(headline(g))
-	s.line(subline(r, g))
-	s.line("")
-	rows, hidden := s.shown(g.Partitions, all)
-	if err := s.print(lagTable(rowsOf(g, rows), false), nil); err != nil {
+// shape leaves out the rows that were not asked for, and sorts the others. Totals stay.
+func (o lagOptions) shape(r lag.Report) lag.Report {
+	groups := make([]lag.Group, len(r.Groups))
+	for i, g := range r.Groups {
+		rows := slices.DeleteFunc(slices.Clone(g.Partitions), func(row lag.Row) bool {
+			return row.Unread.Known && row.Unread.V < o.minUnread || o.minAge > 0 && row.Oldest.Known && secondsOf(row.Oldest.V) < o.minAge
+		})
+		slices.SortStableFunc(rows, o.order())
+		if rows == nil {
+			rows = []lag.Row{}
+		}
+		g.Partitions = rows
+		groups[i] = g
+	}
+	r.Groups = groups
+	return r
+}
+
+// order is how rows are sorted; the rest of it is that of the verdict.
+func (o lagOptions) order() func(a, b lag.Row) int {
+	unknownFirst := func(a, b bool) int {
+		switch {
+		case a == b:
+			return 0
+		case a:
+			return 1
+		}
+		return -1
+	}
+	switch o.sort {
+	case "unread":
+		return func(a, b lag.Row) int {
+			return cmp.Or(unknownFirst(a.Unread.Known, b.Unread.Known), cmp.Compare(b.Unread.V, a.Unread.V))
+		}
+	case "oldest":
+		return func(a, b lag.Row) int {
+			return cmp.Or(unknownFirst(a.Oldest.Known, b.Oldest.Known), cmp.Compare(b.Oldest.V, a.Oldest.V))
+		}
+	case "partition":
+		return func(a, b lag.Row) int {
+			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+		}
+	}
+	return lag.BySeverity
+}
+
+// lagPrinter prints the blocks of a report. The first error of a write is kept.
+type lagPrinter struct {
+	w       io.Writer
+	out     out.Options
+	o       lagOptions
+	program bool // csv: plain numbers
+	height  int  // of the terminal
+
+	configured string // group
+	err        error
+}
+
+// line writes one line, escaped. A line that is redrawn must not wrap.
+func (p *lagPrinter) line(l string) {
+	l = text.Safe(l)
+	if p.o.watch > 0 && p.out.Terminal {
+		l = text.Truncate(l, p.out.Width)
+	}
+	if _, err := io.WriteString(p.w, l+"\n"); p.err == nil {
+		p.err = err
+	}
+}
+
+func (p *lagPrinter) group(r lag.Report, g lag.Group) error {
+	p.line(p.headline(g))
+	p.line(subline(r, g))
+	p.line("")
+	rows, hidden := p.shown(g.Partitions)
+	t := p.table(rowsOf(g, rows), false)
+	if p.o.by != "partition" {
+		t, hidden = p.by([]lag.Group{g}), nil
+	}
+	if err := out.Print(p.w, p.out, t, nil); err != nil {
 		return err
 	}
-	if hidden > 0 {
-		s.line(fmt.Sprintf("  %d more (--all)", hidden))
+	if len(hidden) > 0 {
+		word := "more"
+		if !slices.ContainsFunc(hidden, func(r lag.Row) bool { return r.Status != lag.OK }) {
+			word = "more OK"
+		}
+		p.line(fmt.Sprintf("  %d %s (--all)", len(hidden), word))
 	}
-	if len(g.Delayed)+len(g.DeadLetters) == 0 {
-		return nil
+	if len(g.Delayed)+len(g.DeadLetters) > 0 {
+		p.line("")
+		if err := out.Print(p.w, p.out, p.side(g), nil); err != nil {
+			return err
+		}
 	}
-	s.line("")
-	return s.print(sideTable(g), nil)
+	p.advice(g)
+	return p.err
+}
+
+// advice says why, and what to look at next.
+func (p *lagPrinter) advice(g lag.Group) {
+	a := g.Advise(p.configured)
+	if len(a.Why)+len(a.Next) == 0 {
+		return
+	}
+	p.line("")
+	for i, why := range a.Why {
+		head := "why   "
+		if i > 0 {
+			head = "      "
+		}
+		p.line(head + why)
+	}
+	next := make([]string, 0, len(a.Next))
+	for _, n := range a.Next {
+		next = append(next, "orderctl "+n)
+	}
+	if len(next) > 0 {
+		p.line("next  " + strings.Join(next, "     "))
+	}
 }
 
 // fewRows are shown on a terminal even where all of them are fine.
@@ -62,9 +184,9 @@ const fewRows = 12
 
 // shown leaves out the rows that say nothing: those of tiers that are as they should be, for the second table sums them up,
 // and, on a terminal, source partitions that are OK where there are many.
-func (s *session) shown(rows []lag.Row, all bool) (shown []lag.Row, hidden int) {
-	if all {
-		return rows, 0
+func (p *lagPrinter) shown(rows []lag.Row) (shown, hidden []lag.Row) {
+	if p.o.all {
+		return rows, nil
 	}
 	sources := 0
 	for _, r := range rows {
@@ -72,10 +194,14 @@ func (s *session) shown(rows []lag.Row, all bool) (shown []lag.Row, hidden int) 
 			sources++
 		}
 	}
+	most := len(rows)
+	if p.o.watch > 0 && p.out.Terminal {
+		most = max(p.height-fewRows, 3) // head, tiers and advice stay on the screen
+	}
 	for _, r := range rows {
 		quietTier := r.Role != queue.RoleSource && r.Severity < lag.SevWarning
-		if quietTier || s.env.stdoutTerminal && sources > fewRows && r.Status == lag.OK {
-			hidden++
+		if quietTier || p.out.Terminal && sources > fewRows && r.Status == lag.OK || len(shown) == most {
+			hidden = append(hidden, r)
 			continue
 		}
 		shown = append(shown, r)
@@ -85,206 +211,3 @@ func (s *session) shown(rows []lag.Row, all bool) (shown []lag.Row, hidden int) 
 
 // line writes one line to stdout, escaped. An error shows at the end of the command.
 func (s *session) line(l string) { _, _ = s.stdout.Write([]byte(text.Safe(l) + "\n")) }
-
-// headline says how a group is, in one line.
-func headline(g lag.Group) string {
-	parts := []string{amount(g.Unread, g.LowerBound, "unread")}
-	if g.Stale.Known && g.Stale.V > 0 {
-		parts = append(parts, fmt.Sprintf("%s older than %s", digits(g.Stale.V), out.Age(time.Duration(g.SLOSeconds*float64(time.Second)))))
-	}
-	for _, n := range []struct {
-		m    lag.Maybe[int64]
-		what string
-	}{{g.Lost, "LOST"}, {g.Ahead, "AHEAD"}} {
-		if n.m.Known && n.m.V > 0 {
-			parts = append(parts, digits(n.m.V)+" "+n.what)
-		}
-	}
-	return fmt.Sprintf("%s  %s  %s", g.Group, g.Status, strings.Join(parts, ", "))
-}
-
-// amount writes a total: unknown is ?, a lower bound is >=.
-func amount(m lag.Maybe[int64], atLeast bool, what string) string {
-	switch {
-	case !m.Known:
-		return "? " + what
-	case atLeast:
-		return ">= " + digits(m.V) + " " + what
-	}
-	return digits(m.V) + " " + what
-}
-
-// digits groups the digits of a number by three.
-func digits(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func subline(r lag.Report, g lag.Group) string {
-	known := func(m lag.Maybe[string]) string {
-		if !m.Known {
-			return "?"
-		}
-		return m.V
-	}
-	members := "? members"
-	if g.Members.Known {
-		members = fmt.Sprintf("%d members", g.Members.V)
-		if g.Members.V == 1 {
-			members = "1 member"
-		}
-	}
-	parts := []string{known(g.State)}
-	kind := known(g.Type)
-	if g.Protocol.Known && g.Protocol.V != "" {
-		kind += "/" + g.Protocol.V
-	}
-	parts = append(parts, kind, members)
-	if g.Coordinator.Known {
-		parts = append(parts, fmt.Sprintf("coordinator %d", g.Coordinator.V))
-	}
-	return fmt.Sprintf("%s; %d of %d partitions known; %s, snapshot %dms", strings.Join(parts, ", "), g.Known, g.Total,
-		r.AsOf.UTC().Format("15:04:05Z"), r.SnapshotMS)
-}
-
-// lagRow is a row of the table and the group that it belongs to.
-type lagRow struct {
-	lag.Row
-	group lag.Group
-}
-
-func rowsOf(g lag.Group, rows []lag.Row) []lagRow {
-	list := make([]lagRow, 0, len(rows))
-	for _, r := range rows {
-		list = append(list, lagRow{Row: r, group: g})
-	}
-	return list
-}
-
-// lagTable is the rows of one group, or, named, of several.
-func lagTable(rows []lagRow, named bool) out.Table {
-	t := out.Table{Schema: lag.Schema, List: "partitions", Columns: []out.Column{
-		{Name: "TOPIC", JSON: "topic"},
-		{Name: "PART", JSON: "partition", Kind: out.KindInt},
-		{Name: "COMMITTED", JSON: "committed", Kind: out.KindInt, Drop: 4},
-		{Name: "END", JSON: "end", Kind: out.KindInt, Drop: 3},
-		{Name: "UNREAD", JSON: "unread", Kind: out.KindInt},
-		{Name: "LOST", JSON: "lost", Kind: out.KindInt},
-		{Name: "AHEAD", JSON: "ahead", Kind: out.KindInt},
-		{Name: "IN/s", JSON: "in_per_second", Kind: out.KindNumber, Drop: 2},
-		{Name: "START", JSON: "start", Kind: out.KindInt, Wide: true},
-		{Name: "LSO", JSON: "last_stable", Kind: out.KindInt, Wide: true},
-		{Name: "HELD", JSON: "held", Kind: out.KindInt, Wide: true},
-		{Name: "STALE", JSON: "stale", Kind: out.KindInt, Wide: true},
-		{Name: "LEADER", JSON: "leader", Kind: out.KindInt, Wide: true},
-		{Name: "EPOCH", JSON: "leader_epoch", Kind: out.KindInt, Wide: true},
-		{Name: "ISR", JSON: "isr", Wide: true},
-		{Name: "CLIENT-ID", JSON: "client_id", Wide: true},
-		{Name: "INSTANCE-ID", JSON: "instance_id", Wide: true},
-		{Name: "MEMBER-ID", JSON: "member_id", Wide: true},
-		{Name: "STATUS", JSON: "status"},
-		{Name: "REASONS", JSON: "reasons", Wide: true},
-		{Name: "OWNER", JSON: "owner", Drop: 1},
-	}}
-	if named {
-		t.Columns = append([]out.Column{{Name: "GROUP", JSON: "group"}}, t.Columns...)
-	}
-	for _, r := range rows {
-		nobody := out.NA()
-		if !r.group.Members.Known {
-			nobody = out.Unknown()
-		}
-		cells := lagCells(r.Row, nobody)
-		if named {
-			cells = append([]out.Cell{out.Text(r.group.Group)}, cells...)
-		}
-		t.Rows = append(t.Rows, cells)
-	}
-	return t
-}
-
-// lagCells is one row. nobody is what stands for an owner that is not there: unknown where the members are.
-func lagCells(r lag.Row, nobody out.Cell) []out.Cell {
-	committed := maybe(r.Committed)
-	if r.Commit == lag.CommitNone {
-		committed = out.NA()
-	}
-	part := out.Int(int64(r.Partition))
-	if r.Partition < 0 {
-		part = out.Unknown()
-	}
-	isr, client, instance, member, owner := out.Unknown(), nobody, nobody, nobody, nobody
-	if r.ISR.Known && r.Replicas.Known {
-		isr = out.Text(fmt.Sprintf("%d/%d", r.ISR.V, r.Replicas.V))
-	}
-	if o := r.Owner; o != nil {
-		client, member = out.Text(o.ClientID), out.Text(o.MemberID)
-		owner = out.Text(strings.TrimSpace(o.ClientID + " " + strings.TrimPrefix(o.Host, "/")))
-		if o.InstanceID.Known {
-			instance = out.Text(o.InstanceID.V)
-		}
-	}
-	reasons := make([]string, 0, len(r.Reasons))
-	for _, reason := range r.Reasons {
-		reasons = append(reasons, string(reason))
-	}
-	return []out.Cell{
-		out.Text(r.Topic), part, committed, maybe(r.End), maybe(r.Unread), maybe(r.Lost), maybe(r.Ahead), maybeNumber(r.In),
-		maybe(r.Start), maybe(r.Stable), maybe(r.Held), maybe(r.Stale), maybe32(r.Leader), maybe32(r.Epoch), isr, client, instance, member,
-		out.Text(string(r.Status)).With(severity(r.Severity)), out.Text(strings.Join(reasons, " ")), owner,
-	}
-}
-
-// sideTable is the retry tiers and dead letters of a group.
-func sideTable(g lag.Group) out.Table {
-	t := out.Table{Schema: lag.Schema, Columns: []out.Column{
-		{Name: "RETRY, DEAD LETTERS", JSON: "topic"},
-		{Name: "DEPTH <=", JSON: "depth", Kind: out.KindInt},
-		{Name: "PARKED", JSON: "parked", Kind: out.KindInt},
-		{Name: "OVERDUE", JSON: "overdue", Kind: out.KindInt},
-		{Name: "UNDECIDED", JSON: "undecided", Kind: out.KindInt},
-		{Name: "LAST 1h <=", JSON: "last_hour_max", Kind: out.KindInt},
-	}}
-	for _, d := range g.Delayed {
-		t.Rows = append(t.Rows, []out.Cell{out.Text(d.Topic), maybe(d.Depth), maybe(d.Parked), maybe(d.Overdue), out.NA(), out.NA()})
-	}
-	for _, d := range g.DeadLetters {
-		t.Rows = append(t.Rows, []out.Cell{out.Text(d.Topic), maybe(d.DepthMax), out.NA(), out.NA(), maybe(d.Undecided), maybe(d.LastHourMax)})
-	}
-	return t
-}
-
-func maybe(m lag.Maybe[int64]) out.Cell {
-	if !m.Known {
-		return out.Unknown()
-	}
-	return out.Int(m.V)
-}
-
-func maybe32(m lag.Maybe[int32]) out.Cell {
-	if !m.Known {
-		return out.Unknown()
-	}
-	return out.Int(int64(m.V))
-}
-
-func maybeNumber(m lag.Maybe[float64]) out.Cell {
-	if !m.Known {
-		return out.Unknown()
-	}
-	return out.Number(m.V)
-}
-
-func severity(s lag.Severity) out.Style {
-	switch s {
-	case lag.SevCritical:
-		return out.Bad
-	case lag.SevWarning, lag.SevUnknown:
-		return out.Warn
-	case lag.SevOK:
-	}
-	return out.Plain
-}

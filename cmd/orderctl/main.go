@@ -32,6 +32,13 @@ func process() env {
 			}
 			return w
 		},
+		height: func() int {
+			_, h, err := term.GetSize(int(os.Stdout.Fd()))
+			if err != nil {
+				return 0
+			}
+			return h
+		},
 		now: time.Now, interrupts: interrupts, hangups: hangups, exit: os.Exit,
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
@@ -27,14 +29,13 @@ import (
 //	elsewhere TOPIC P KEY VALUE  writes a record to a partition of its choice
 func TestQueueScripts(t *testing.T) {
 	t.Parallel()
+	commands := map[string]func(*testscript.TestScript, bool, []string){
+		"exit": expectCode, "hostile": hostile, "clean": clean, "topic": makeTopic,
+		"sql": runSQL, "disguised": disguised, "elsewhere": elsewhere,
+	}
+	maps.Copy(commands, lagCommands())
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/queue",
-		RequireExplicitExec: true,
-		Setup:               withBroker,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": expectCode, "hostile": hostile, "clean": clean, "topic": makeTopic,
-			"sql": runSQL, "disguised": disguised, "elsewhere": elsewhere,
-		},
+		Dir: "testdata/queue", RequireExplicitExec: true, Setup: withBroker, Cmds: commands,
 	})
 }
 
@@ -53,6 +54,11 @@ func withBroker(e *testscript.Env) error {
 		return fmt.Errorf("find a port that nobody listens on: %w", err)
 	}
 	e.Setenv("NOBODY", closed.Addr().String())
+	goldens, err := filepath.Abs("testdata/lag")
+	if err != nil {
+		return fmt.Errorf("find golden files: %w", err)
+	}
+	e.Setenv("GOLDEN", goldens)
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("TZ", "UTC")
 	e.Setenv("ORDERCTL_KAFKA_BROKERS", b.Addr())

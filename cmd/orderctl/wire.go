@@ -211,9 +211,11 @@ func (s *session) lagCache(o *observe.Observer, log *slog.Logger) (*lag.Cache, e
 }
 
 func (s *session) lagPolicy() lag.Policy {
+	c := s.cfg.Lag
 	return lag.Policy{
-		Configured: s.cfg.Consume.Group, FromLatest: s.cfg.Consume.From == "latest", Tolerance: int64(s.cfg.Lag.Tolerance),
-		StallAfter: s.cfg.Lag.StallAfter,
+		Configured: s.cfg.Consume.Group, FromLatest: s.cfg.Consume.From == "latest", Tolerance: int64(c.Tolerance),
+		StallAfter: c.StallAfter, WarnAge: c.WarnAge, CritAge: c.CritAge, WarnUnread: int64(c.WarnUnread), CritUnread: int64(c.CritUnread),
+		WarnDLQ: int64(c.WarnDLQ), CritDLQ: int64(c.CritDLQ),
 	}
 }
 

@@ -15,14 +15,15 @@ type Advice struct {
 
 const mostAdvice = 3
 
-// Advise explains the reasons of a group. A group that is well needs no advice.
-func (g Group) Advise() Advice {
+// Advise explains the reasons of a group. A group that is well needs no advice. The commands need not name the group that
+// is configured.
+func (g Group) Advise(configured string) Advice {
 	var a Advice
 	if g.Status == SevOK {
 		return a
 	}
 	for _, s := range g.Reasons {
-		why, next := g.explain(s)
+		why, next := g.explain(s, configured)
 		if why == "" || len(a.Why) == mostAdvice {
 			continue
 		}
@@ -31,7 +32,7 @@ func (g Group) Advise() Advice {
 	}
 	for _, d := range g.DeadLetters {
 		if d.LastHourMax.V > 0 {
-			a.next("dlq list --since 1h" + g.flag())
+			a.next("dlq list --since 1h" + g.flag(configured))
 		}
 	}
 	return a
@@ -44,7 +45,12 @@ func (a *Advice) next(command string) {
 }
 
 // flag names the group for commands that ask for one by -g.
-func (g Group) flag() string { return " -g " + quote(g.Group) }
+func (g Group) flag(configured string) string {
+	if g.Group == configured {
+		return ""
+	}
+	return " -g " + quote(g.Group)
+}
 
 // slo is the age that orders should not have, as people say it: 5m, not 5m00s.
 func (g Group) slo() string {
@@ -67,15 +73,15 @@ func quote(name string) string {
 }
 
 // explain is one reason in words, at the worst row that it holds of.
-func (g Group) explain(s Status) (why, next string) {
+func (g Group) explain(s Status, configured string) (why, next string) {
 	i := slices.IndexFunc(g.Partitions, func(r Row) bool { return slices.Contains(r.Reasons, s) })
 	if i < 0 {
-		return g.explainGroup(s)
+		return g.explainGroup(s, configured)
 	}
 	r := g.Partitions[i]
 	at := r.TopicPartition().String()
 	others := len(only(g.Partitions, func(r Row) bool { return slices.Contains(r.Reasons, s) })) - 1
-	words, next := r.explain(s, g)
+	words, next := r.explain(s, g, configured)
 	if words == "" {
 		return "", ""
 	}
@@ -85,14 +91,14 @@ func (g Group) explain(s Status) (why, next string) {
 	return at + ": " + words, next
 }
 
-func (r Row) explain(s Status, g Group) (why, next string) {
+func (r Row) explain(s Status, g Group, configured string) (why, next string) {
 	peek := fmt.Sprintf("lag %s --peek %s", quote(g.Group), quote(r.TopicPartition().String()))
 	topic := fmt.Sprintf("lag %s -t %s", quote(g.Group), quote(r.Topic))
 	switch s {
 	case Lost:
-		return fmt.Sprintf("%d records were deleted before the group read them", r.Lost.V), "audit" + g.flag()
+		return fmt.Sprintf("%d records were deleted before the group read them", r.Lost.V), "audit" + g.flag(configured)
 	case Ahead:
-		return fmt.Sprintf("committed %d beyond the end: topic made anew or cut, or offsets set too far", r.Ahead.V), "offsets show" + g.flag()
+		return fmt.Sprintf("committed %d beyond the end: topic made anew or cut, or offsets set too far", r.Ahead.V), "offsets show" + g.flag(configured)
 	case HungTxn:
 		return fmt.Sprintf("%d records behind an open transaction that is older than %s", r.Held.V, g.slo()), "doctor"
 	case Unassigned:
@@ -108,25 +114,25 @@ func (r Row) explain(s Status, g Group) (why, next string) {
 	case Overdue:
 		return fmt.Sprintf("%d retries are due and nobody takes them, the first for %s", r.Overdue.V, Age(seconds(r.OldestOverdue.V))), topic
 	case Growing:
-		return fmt.Sprintf("more comes in than goes out: older than %s in about %s", g.slo(), Age(seconds(r.Seconds.V))), "consume" + g.flag()
+		return fmt.Sprintf("more comes in than goes out: older than %s in about %s", g.slo(), Age(seconds(r.Seconds.V))), "consume" + g.flag(configured)
 	case Hot:
 		return fmt.Sprintf("%d unread, far more than its neighbours: one key with very many orders?", r.Unread.V), ""
 	default:
-		return explainPlainly(s, g)
+		return explainPlainly(s, g.flag(configured))
 	}
 }
 
 // explainPlainly is a reason of a row that needs no figures.
-func explainPlainly(s Status, g Group) (why, next string) {
+func explainPlainly(s Status, flag string) (why, next string) {
 	switch s {
 	case Leaderless:
 		return "no broker leads it: all that have it are down", "doctor"
 	case NoMembers:
-		return "records wait and nobody is in the group", "consume" + g.flag()
+		return "records wait and nobody is in the group", "consume" + flag
 	case NeverCommitted:
 		return "records wait and the group has never committed here", ""
 	case Rewind:
-		return "its offset was set back: orders are read again", "offsets show" + g.flag()
+		return "its offset was set back: orders are read again", "offsets show" + flag
 	case Refused:
 		return "may not be described by this login", "doctor"
 	case Unknown:
@@ -139,16 +145,16 @@ func explainPlainly(s Status, g Group) (why, next string) {
 }
 
 // explainGroup is a reason that no row has.
-func (g Group) explainGroup(s Status) (why, next string) {
+func (g Group) explainGroup(s Status, configured string) (why, next string) {
 	switch s {
 	case NoMembers:
-		return "nobody is in the group", "consume" + g.flag()
+		return "nobody is in the group", "consume" + g.flag(configured)
 	case Rebalancing:
 		return "the group rebalances for more than a minute: a member joins and leaves, or does not answer", ""
 	case OverUnread:
 		return "more unread than was allowed", ""
 	case OverDLQ:
-		return "more dead letters within an hour than was allowed", "dlq stats" + g.flag()
+		return "more dead letters within an hour than was allowed", "dlq stats" + g.flag(configured)
 	case Refused:
 		return "the group may not be described by this login", "doctor"
 	case NotSupported:

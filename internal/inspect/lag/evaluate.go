@@ -42,7 +42,7 @@ func Evaluate(window []Snapshot, p Policy) Report {
 	r.AsOf = e.now.AsOf.UTC().Truncate(time.Millisecond)
 	r.SnapshotMS = e.now.Took.Milliseconds()
 	if len(window) > 1 {
-		r.SampleSeconds = Know(e.now.AsOf.Sub(e.base.AsOf).Seconds())
+		r.SampleSeconds = inSeconds(e.now.AsOf.Sub(e.base.AsOf))
 	}
 	r.SilentBrokers = append(r.SilentBrokers, e.now.Unlisted...)
 	r.Complete = len(e.now.Unlisted) == 0

@@ -178,7 +178,7 @@ func TestEachReasonIsExplained(t *testing.T) {
 	t.Parallel()
 	s := golden()
 	s.Partitions[tp("orders", 0)] = leaderless()
-	a := find(t, lag.Evaluate([]lag.Snapshot{s}, lag.Policy{}), "workers").Advise()
+	a := find(t, lag.Evaluate([]lag.Snapshot{s}, lag.Policy{}), "workers").Advise("other")
 	want := []string{
 		"orders/2: 35 records were deleted before the group read them",
 		"orders/3: committed 20 beyond the end: topic made anew or cut, or offsets set too far",
@@ -187,7 +187,7 @@ func TestEachReasonIsExplained(t *testing.T) {
 	if !slices.Equal(a.Why, want) || !slices.Equal(a.Next, []string{"audit -g workers", "offsets show -g workers", "doctor"}) {
 		t.Errorf("%q\n%q", a.Why, a.Next)
 	}
-	if a := find(t, lag.Evaluate([]lag.Snapshot{golden()}, lag.Policy{}), "audit").Advise(); len(a.Why)+len(a.Next) > 0 {
+	if a := find(t, lag.Evaluate([]lag.Snapshot{golden()}, lag.Policy{}), "audit").Advise("other"); len(a.Why)+len(a.Next) > 0 {
 		t.Errorf("a group that is well is given advice: %+v", a)
 	}
 }
@@ -211,7 +211,7 @@ func TestAStalledPartitionIsExplained(t *testing.T) {
 				w[i].Partitions[tp("orders", 1)] = p
 				w[i].Groups["g"].Commits.V[tp("orders", 1)] = lag.CommitObs{Offset: 9 + tt.step*int64(i), At: p.EndAt}
 			}
-			a := find(t, lag.Evaluate(w, lag.Policy{}), "g").Advise()
+			a := find(t, lag.Evaluate(w, lag.Policy{}), "g").Advise("other")
 			if len(a.Why) == 0 || a.Why[0] != tt.want || a.Next[0] != "lag g --peek "+tt.peek {
 				t.Errorf("%q, %q", a.Why, a.Next)
 			}
@@ -228,9 +228,9 @@ func TestAdviceHasWordsForAll(t *testing.T) {
 		lag.Rebalancing, lag.Hot, lag.Gone,
 	} {
 		g := lag.Group{Group: "g'; rm -rf /", Status: lag.SevCritical, Reasons: []lag.Status{s}}
-		bare := len(g.Advise().Why)
+		bare := len(g.Advise("other").Why)
 		g.Partitions = []lag.Row{{Topic: "orders", Reasons: []lag.Status{s}}}
-		a := g.Advise()
+		a := g.Advise("other")
 		if len(a.Why)+bare == 0 {
 			t.Errorf("no words for %s", s)
 		}

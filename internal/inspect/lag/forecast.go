@@ -34,7 +34,7 @@ func (v *view) forecast(r *Row) {
 	if r.Role != queue.RoleSource || slo <= 0 || !r.Oldest.Known {
 		return
 	}
-	r.Earliest = Know(max(0, slo-r.Oldest.V)) // an age grows by a second a second at most
+	r.Earliest = inSeconds(max(0, v.now.SLO-seconds(r.Oldest.V))) // an age grows by a second a second at most
 	if r.Oldest.V >= slo {
 		r.State, r.Seconds = Know(BreachBreached), Know(0.0)
 		return
@@ -50,63 +50,113 @@ func (v *view) forecast(r *Row) {
 	}
 	left := max(0, (slo-(start+slope*points[len(points)-1].at))/slope)
 	if left <= horizon.Seconds() {
-		r.State, r.Seconds = Know(BreachForecast), Know(max(left, r.Earliest.V))
+		r.State, r.Seconds = Know(BreachForecast), inSeconds(seconds(max(left, r.Earliest.V)))
 	}
 }
 
-// history is the ages of one backlog over the window, oldest first, thinned out where there are many.
+// history is the ages of one backlog over the window, oldest first.
 func (v *view) history(tp TopicPartition) []point {
-	most := mostPoints
-	if len(v.now.Partitions) > fewHistories {
-		most = fewPoints
-	}
-	step := max(1, (len(v.window)+most-1)/most)
 	var points []point
-	for i := (len(v.window) - 1) % step; i < len(v.window); i += step {
-		s := v.window[i]
-		g := s.Groups[v.name]
-		c, _, _ := g.commit(tp)
-		unread := v.offsets(s, s.partition(tp), c).unread()
-		head, found := g.Heads[tp]
-		at := s.AsOf.Sub(v.window[0].AsOf).Seconds()
+	v.eachLook(func(s Snapshot, at float64) {
+		unread := v.unreadIn(s, tp)
+		head, found := s.Groups[v.name].Heads[tp]
 		switch {
-		case !unread.Known || v.now.AsOf.Sub(s.AsOf) > windowSpan:
+		case !unread.Known:
 		case unread.V == 0:
 			points = append(points, point{at: at})
 		case found:
 			points = append(points, point{at: at, age: max(0, s.AsOf.Sub(head.Low).Seconds())})
 		}
-	}
+	})
 	return points
+}
+
+// eachLook goes over the window, oldest first, thinned out where there are many partitions.
+func (v *view) eachLook(look func(s Snapshot, at float64)) {
+	most := mostPoints
+	if len(v.now.Partitions) > fewHistories {
+		most = fewPoints
+	}
+	step := max(1, (len(v.window)+most-1)/most)
+	for i := (len(v.window) - 1) % step; i < len(v.window); i += step {
+		if s := v.window[i]; v.now.AsOf.Sub(s.AsOf) <= windowSpan {
+			look(s, s.AsOf.Sub(v.window[0].AsOf).Seconds())
+		}
+	}
+}
+
+func (v *view) unreadIn(s Snapshot, tp TopicPartition) Maybe[int64] {
+	c, _, _ := s.Groups[v.name].commit(tp)
+	return v.offsets(s, s.partition(tp), c).unread()
+}
+
+// trend tells where the unread records of a partition are heading, and how many more there are than at the last look.
+func (v *view) trend(r *Row) {
+	if len(v.window) < 2 || !r.Unread.Known {
+		return
+	}
+	tp := r.TopicPartition()
+	r.Change = apply(r.Unread, v.unreadIn(v.window[len(v.window)-2], tp), func(now, before int64) int64 { return now - before })
+	var points []point
+	v.eachLook(func(s Snapshot, at float64) {
+		if unread := v.unreadIn(s, tp); unread.Known {
+			points = append(points, point{at: at, age: float64(unread.V)})
+		}
+	})
+	if len(points) < leastPoints {
+		return
+	}
+	all := slopes(points)
+	switch {
+	case share(all, func(m float64) bool { return m > 0 }) >= rising:
+		r.Trend = Know(TrendRising)
+	case share(all, func(m float64) bool { return m < 0 }) >= rising:
+		r.Trend = Know(TrendFalling)
+	default:
+		r.Trend = Know(TrendFlat)
+	}
 }
 
 const fewHistories = 100 // partitions of which every point counts
 
-// theilSen fits a line that outliers cannot bend: the median slope of all pairs, at most 1, for an age cannot grow faster
-// than time, and the median of what it leaves over. rises says whether most pairs go up.
-func theilSen(points []point) (slope, start float64, rises bool) {
-	slopes := make([]float64, 0, len(points)*(len(points)-1)/2)
-	up := 0
+// slopes are those of all pairs of points.
+func slopes(points []point) []float64 {
+	all := make([]float64, 0, len(points)*len(points)/2)
 	for i, a := range points {
 		for _, b := range points[i+1:] {
-			if b.at <= a.at {
-				continue
-			}
-			m := (b.age - a.age) / (b.at - a.at)
-			if slopes = append(slopes, m); m > 0 {
-				up++
+			if b.at > a.at {
+				all = append(all, (b.age-a.age)/(b.at-a.at))
 			}
 		}
 	}
-	if len(slopes) == 0 {
+	return all
+}
+
+// share is how much of all satisfies holds.
+func share(all []float64, holds func(float64) bool) float64 {
+	n := 0
+	for _, f := range all {
+		if holds(f) {
+			n++
+		}
+	}
+	return float64(n) / float64(max(len(all), 1))
+}
+
+// theilSen fits a line that outliers cannot bend: the median slope of all pairs, at most 1, for an age cannot grow faster
+// than time, and the median of what it leaves over. rises says whether most pairs go up.
+func theilSen(points []point) (slope, start float64, rises bool) {
+	all := slopes(points)
+	if len(all) == 0 {
 		return 0, 0, false
 	}
-	slope = min(median(slopes), 1)
+	rises = share(all, func(m float64) bool { return m > 0 }) >= rising
+	slope = min(median(all), 1)
 	rests := make([]float64, len(points))
 	for i, p := range points {
 		rests[i] = p.age - slope*p.at
 	}
-	return slope, median(rests), float64(up) >= rising*float64(len(slopes))
+	return slope, median(rests), rises
 }
 
 // median returns the middle value; values are sorted by it. NaN: there is none.

@@ -156,3 +156,30 @@ func TestGrowingIsAWarningOnlyNearTheSLO(t *testing.T) {
 		})
 	}
 }
+
+func TestTrendOfWhatIsUnread(t *testing.T) {
+	t.Parallel()
+	owned := []lag.MemberObs{member("m1", []string{"orders"}, tp("orders", 0))}
+	for name, tt := range map[string]struct {
+		high   func(i int) int64
+		looks  int
+		trend  string
+		change int64
+	}{
+		"it rises":               {func(i int) int64 { return 100 + 10*int64(i) }, 10, lag.TrendRising, 8},
+		"it falls":               {func(i int) int64 { return 100 }, 10, lag.TrendFalling, -2},
+		"it stays":               {func(i int) int64 { return 100 + 2*int64(i) }, 10, lag.TrendFlat, 0},
+		"it goes up and down":    {func(i int) int64 { return 100 + 2*int64(i) + int64(i%2) }, 11, lag.TrendFlat, -1},
+		"too early to tell":      {func(i int) int64 { return 100 + 10*int64(i) }, 4, "", 8},
+		"one look has no change": {func(i int) int64 { return 100 }, 1, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := over(owned, func(i int) int64 { return 2 * int64(i) }, tt.high, tt.looks)
+			r := row(t, find(t, lag.Evaluate(w, lag.Policy{}), "g"), "orders", 0)
+			if r.Trend.V != tt.trend || r.Change != (lag.Maybe[int64]{V: tt.change, Known: tt.looks > 1}) {
+				t.Errorf("%v, %v", r.Trend, r.Change)
+			}
+		})
+	}
+}

@@ -79,6 +79,13 @@ const (
 	DrainIdle     = "idle"
 )
 
+// The trends, as Row.Trend has them.
+const (
+	TrendRising  = "rising"
+	TrendFalling = "falling"
+	TrendFlat    = "flat"
+)
+
 // Row is the verdict on one partition of a group. Dead letters have no row.
 type Row struct {
 	Topic     string       `json:"topic"`
@@ -106,6 +113,10 @@ type Row struct {
 	RetentionUsed Maybe[float64] `json:"retention_used"`        // 1: the whole log is unread; known where its size is limited
 	NoProgress    Maybe[float64] `json:"no_progress_seconds"`   // owned, something to do, and the offset unchanged for so long
 	Flow
+	// Change is how many more records are unread than at the last look; Trend is where they are heading over the window:
+	// rising, falling, flat.
+	Change Maybe[int64]  `json:"unread_change"`
+	Trend  Maybe[string] `json:"trend"`
 	Breach
 	Status   Status        `json:"status"`
 	Reasons  []Status      `json:"reasons"`

@@ -2,6 +2,7 @@ package lag
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"commerce.internal/orderctl/internal/queue"
@@ -39,10 +40,11 @@ func (v *view) row(tp TopicPartition) Row {
 	v.retention(&r, o, topic)
 	r.still = v.standstill(tp, role)
 	if len(v.window) > 1 {
-		r.NoProgress = Know(r.still.Seconds())
+		r.NoProgress = inSeconds(r.still)
 	}
 	r.Flow = v.flow(tp, role, o, r.still)
 	v.forecast(&r)
+	v.trend(&r)
 	r.findings = v.findings(r, o, problem)
 	r.Counted = role == queue.RoleSource && problem != NoTopic && !r.has(Unsubscribed)
 	return r
@@ -101,15 +103,20 @@ func (v *view) age(r *Row) {
 		r.Oldest, r.Precision = Know(0.0), Know(0.0)
 	case found:
 		age := max(v.now.AsOf.Sub(head.Low), 0)
-		r.Oldest, r.Precision = Know(age.Seconds()), Know(head.High.Sub(head.Low).Seconds())
+		r.Oldest, r.Precision = inSeconds(age), inSeconds(head.High.Sub(head.Low))
 	}
 	if _, delay := queue.RoleOf(r.Topic); tier(r.Role) && r.Oldest.Known {
-		r.OldestOverdue = Know(max(0, r.Oldest.V-delay.Seconds()))
+		r.OldestOverdue = inSeconds(max(0, seconds(r.Oldest.V)-delay))
 	}
 }
 
 // atLeast is how old the next record is at least: the younger end of what is known.
 func (r Row) atLeast() time.Duration { return seconds(r.Oldest.V - r.Precision.V) }
+
+// inSeconds is a length of time to the millisecond: timestamps of records are no finer.
+func inSeconds(d time.Duration) Maybe[float64] {
+	return Know(math.Round(float64(d)/float64(time.Millisecond)) / 1000)
+}
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 

@@ -3,7 +3,6 @@ package lag
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -40,7 +39,7 @@ func (w *Window) Observe(ctx context.Context) (Snapshot, error) {
 	start := time.Now()
 	s, err := w.source.Snapshot(ctx, w.query)
 	if err != nil {
-		return s, fmt.Errorf("observe lag: %w", err)
+		return s, err // it says already what failed and what to do
 	}
 	if w.ages == AgeOff {
 		return s, nil
