@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -18,6 +21,33 @@ type Decide = func(i int, seen queue.Seen) queue.Change
 // *queue.Failure why it was refused. The second says that nothing at all was committed, for a reason that is nobody's
 // order: a *queue.Failure of class outage or timeout.
 func (s *Store) Apply(ctx context.Context, group string, look []queue.Lookup, decide Decide) ([]error, error) {
+	fit := slices.Clone(look)
+	fit = slices.DeleteFunc(fit, func(l queue.Lookup) bool { return !isText(l.MsgID) || !isText(l.OrderID) })
+	if len(fit) == len(look) {
+		return s.apply(ctx, group, look, decide)
+	}
+	errs, at := make([]error, len(look)), []int{}
+	for i, l := range look {
+		if isText(l.MsgID) && isText(l.OrderID) {
+			at = append(at, i)
+		} else {
+			errs[i] = &queue.Failure{Class: queue.ClassFatal, Code: "no-text", Message: "an id is no text: it has a NUL, or bytes that are no UTF-8"}
+		}
+	}
+	own, err := s.apply(ctx, group, fit, func(i int, seen queue.Seen) queue.Change { return decide(at[i], seen) })
+	if err != nil {
+		return nil, err
+	}
+	for i, err := range own {
+		errs[at[i]] = err
+	}
+	return errs, nil
+}
+
+// isText reports whether every database can hold s. PostgreSQL would refuse the whole batch for one that is none.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+func (s *Store) apply(ctx context.Context, group string, look []queue.Lookup, decide Decide) ([]error, error) {
 	if len(look) == 0 {
 		return nil, nil
 	}

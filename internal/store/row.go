@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"strings"
 	"time"
 
 	"commerce.internal/orderctl/internal/queue"
@@ -35,7 +36,7 @@ func insertArgs(group string, r queue.Row, now time.Time) []any {
 	return []any{
 		group, doneID(r), r.MsgID, r.Fingerprint, string(r.State), orNull(string(r.Outcome)), r.Hop,
 		topic, partition, offset, orNull(r.OrderID), r.Src.Topic, r.Src.Partition, r.Src.Offset, r.Attempts,
-		orNull(string(r.Failure.Class)), orNull(r.Failure.Code), orNull(r.Failure.Message), toMillis(r.DueAt),
+		orNull(string(r.Failure.Class)), orNull(fit(r.Failure.Code)), orNull(fit(r.Failure.Message)), toMillis(r.DueAt),
 		orNull(r.BlockedBy), orNull(r.ReplayID), known(r.Control), r.Starts, orNull(r.TraceID),
 		toMillis(r.FirstFailure), toMillis(r.LastFailure), updatedAt(r, now),
 	}
@@ -47,7 +48,7 @@ func updateArgs(group string, w queue.Write, now time.Time) []any {
 	topic, partition, offset := place(r.At)
 	return append([]any{
 		string(r.State), doneID(r), orNull(string(r.Outcome)), r.Hop, topic, partition, offset, orNull(r.OrderID),
-		r.Attempts, orNull(string(r.Failure.Class)), orNull(r.Failure.Code), orNull(r.Failure.Message),
+		r.Attempts, orNull(string(r.Failure.Class)), orNull(fit(r.Failure.Code)), orNull(fit(r.Failure.Message)),
 		toMillis(r.DueAt), orNull(r.BlockedBy), orNull(r.ReplayID), r.Starts, orNull(r.TraceID),
 		toMillis(r.FirstFailure), toMillis(r.LastFailure), updatedAt(r, now),
 	}, asReadArgs(group, w)...)
@@ -87,6 +88,11 @@ func updatedAt(r queue.Row, now time.Time) any {
 		return now.UnixMilli()
 	}
 	return r.UpdatedAt.UnixMilli()
+}
+
+// fit makes a text for people one that every database can hold: a dead order must not fail for what is said about it.
+func fit(s string) string {
+	return queue.Cut(strings.ReplaceAll(s, "\x00", "\uFFFD"), queue.MaxMessageBytes)
 }
 
 func orNull(s string) any {

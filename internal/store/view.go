@@ -36,6 +36,9 @@ func (s *Store) look(ctx context.Context, doing string, fn func(*sql.Tx) error) 
 // Order returns what the database knows of one order.
 func (s *Store) Order(ctx context.Context, group, orderID string) (queue.OrderView, error) {
 	v := queue.OrderView{OrderID: orderID}
+	if !isText(orderID) {
+		return v, nil // no database holds it
+	}
 	err := s.look(ctx, "read order", func(tx *sql.Tx) error {
 		if err := s.appliedOrder(ctx, tx, group, &v); err != nil {
 			return err
@@ -71,8 +74,10 @@ func (s *Store) Rows(ctx context.Context, group string, keys []queue.RowKey) (ma
 	wanted := make(map[queue.RowKey]bool, len(keys))
 	var ids []string
 	for _, k := range keys {
-		wanted[k] = true
-		ids = append(ids, k.MsgID)
+		if isText(k.MsgID) {
+			wanted[k] = true
+			ids = append(ids, k.MsgID)
+		}
 	}
 	out := make(map[queue.RowKey]queue.Row, len(keys))
 	err := s.look(ctx, "read message rows", func(tx *sql.Tx) error {

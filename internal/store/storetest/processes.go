@@ -37,7 +37,15 @@ func Child(t *testing.T, job string, out io.Writer) {
 	if err := json.Unmarshal([]byte(job), &j); err != nil {
 		t.Fatal(err)
 	}
-	s := openStore(t, store.Options{Driver: j.Driver, DSN: j.DSN, EffectFile: j.EffectFile, Log: slog.New(slog.DiscardHandler)})
+	o := store.Options{Driver: j.Driver, DSN: j.DSN, EffectFile: j.EffectFile, Log: slog.New(slog.DiscardHandler)}
+	if j.Role == "migrate" {
+		_, _ = fmt.Fprintln(out, "ready")
+		if _, err := store.Migrate(t.Context(), o); err != nil {
+			t.Fatalf("migrate: %v", err)
+		}
+		return
+	}
+	s := openStore(t, o)
 	switch j.Role {
 	case "stay in a transaction":
 		second := run(sample("A-1", order.Paid), 2) // of the same order: decided after the first is written
@@ -46,6 +54,9 @@ func Child(t *testing.T, job string, out io.Writer) {
 			<-t.Context().Done() // until it is killed
 			return queue.Change{}
 		}})
+	case "tier":
+		_, _ = fmt.Fprintln(out, "ready")
+		inLanes(func(r int) { firstOfTwo(t, s, r) })
 	case "apply":
 		_, _ = fmt.Fprintln(out, "ready")
 		applyAll(t, s)

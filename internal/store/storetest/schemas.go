@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,25 @@ func migrateAtOnce(t *testing.T, w *world) {
 		t.Errorf("%d migrations were applied, want %d; %v", applied, s.Want, err)
 	}
 	w.open(t)
+}
+
+func migrateInProcesses(child string) func(t *testing.T, w *world) {
+	return func(t *testing.T, w *world) {
+		var all []*exec.Cmd
+		for range 3 {
+			all = append(all, w.child(t, child, w.db.Options, "migrate"))
+		}
+		for _, cmd := range all {
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("a process that migrates: %v", err)
+			}
+		}
+		w.db.Options.Migrate = false
+		w.open(t)
+		if n := w.db.Int(t, `SELECT count(*) FROM orderctl_store`); n != 1 {
+			t.Errorf("%d names of the database, want 1", n)
+		}
+	}
 }
 
 func newerSchema(t *testing.T, w *world) {
