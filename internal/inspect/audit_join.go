@@ -112,25 +112,27 @@ func (j *join) record(ctx context.Context, r queue.Record) error {
 // own picks the row of the message in a record among those that name its offset. A topic that was made anew has other
 // messages at the offsets of old rows.
 func (j *join) own(rows []queue.Row, r queue.Record, id string) (queue.Row, bool) {
-	var mine []queue.Row
-	for _, row := range rows {
-		if row.MsgID == id {
-			mine = append(mine, row)
-		}
-	}
-	if len(mine) > 1 {
-		key := queue.Identify(r, j.a.o.Names.Source, j.a.o.Unknown)
-		for _, row := range mine {
-			if row.RowKey == key {
-				return row, true
+	first, n := -1, 0
+	for i := range rows {
+		if rows[i].MsgID == id {
+			if n++; first < 0 {
+				first = i
 			}
 		}
-		return queue.Row{}, false
 	}
-	if len(mine) == 0 {
+	switch n {
+	case 0:
 		return queue.Row{}, false
+	case 1:
+		return rows[first], true
 	}
-	return mine[0], true
+	key := queue.Identify(r, j.a.o.Names.Source, j.a.o.Unknown)
+	for i := range rows {
+		if rows[i].RowKey == key {
+			return rows[i], true
+		}
+	}
+	return queue.Row{}, false
 }
 
 func (j *join) count(ctx context.Context, row queue.Row) error {
