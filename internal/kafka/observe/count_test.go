@@ -110,10 +110,11 @@ func TestBudgetOfALargeCluster(t *testing.T) {
 	if _, all := of(kmsg.Metadata); all > 3+2 { // three probes of the dial, the cluster once, the dead-letter topics once
 		t.Errorf("%d metadata requests", all)
 	}
-	tick(t, w) // a tick: commits, stable ends, ends, marks; nothing has moved, so no age is looked for
+	// A tick: commits, stable ends, ends, marks, and whether members have come. Nothing has moved, so no age is looked for.
+	tick(t, w)
 	of = c.take()
 	for k, limit := range map[kmsg.Key]int{
-		kmsg.OffsetFetch: 1, kmsg.ListOffsets: 3, kmsg.Metadata: 0, kmsg.ListGroups: 0, kmsg.DescribeGroups: 0, kmsg.DescribeConfigs: 0,
+		kmsg.OffsetFetch: 1, kmsg.ListOffsets: 3, kmsg.Metadata: 0, kmsg.ListGroups: 0, kmsg.DescribeGroups: 1, kmsg.DescribeConfigs: 0,
 	} {
 		if most, _ := of(k); most > limit {
 			t.Errorf("tick: %s: one node was asked %d times, more than %d", k.Name(), most, limit)
@@ -167,6 +168,32 @@ func TestATickSeesWhatChanges(t *testing.T) {
 	b.CutConnections()
 	if r := tick(t, w); r.Groups[0].Known != 2 || r.Groups[0].Unread.V != 220 {
 		t.Errorf("after the coordinator and all connections have gone: %d known, %v unread", r.Groups[0].Known, r.Groups[0].Unread)
+	}
+}
+
+// A group that comes, and members that come, are seen by the next tick.
+func TestATickSeesWhoComes(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t, brokertest.Topics(1, "orders"))
+	fill(t, b, "orders", 1, time.Now())
+	w := watching(t, observer(t, b.Addr()), lag.Query{Groups: []string{"g"}, SLO: time.Minute, Reuse: time.Hour})
+	if r := tick(t, w); len(r.MissingGroups) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	commit(t, b, "g", map[lag.TopicPartition]int64{tp("orders", 0): 1})
+	if r := tick(t, w); len(r.Groups) != 1 || r.Groups[0].State.V != lag.StateEmpty || r.Groups[0].Unread.V != 99 {
+		t.Fatalf("%+v", r)
+	}
+	c := counting(b, 0)
+	worker := client(b, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("orders"), kgo.DisableAutoCommit())
+	worker.PollFetches(t.Context())
+	b.WaitGroupStable("g", 1)
+	c.take()
+	if g := tick(t, w).Groups[0]; g.State.V != lag.StateStable || g.Members != lag.Know(1) || g.Partitions[0].Owner == nil {
+		t.Errorf("%+v", g)
+	}
+	if _, n := c.take()(kmsg.ListGroups); n > 0 {
+		t.Errorf("all groups were asked for %d times", n)
 	}
 }
 

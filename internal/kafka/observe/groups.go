@@ -190,8 +190,8 @@ func (c *conn) groupsOf(at map[int32][]string, known map[string]listed, found ma
 	return moved
 }
 
-// commitsOf asks for the commits of groups whose members are known. moved: a coordinator is another one now, or does not
-// answer, so that all has to be asked anew.
+// commitsOf asks for the commits of groups whose members are known, and for the members of those that are not stable.
+// moved: a coordinator is another one now, or does not answer, so that all has to be asked anew.
 func (c *conn) commitsOf(groups map[string]lag.GroupObs) (found map[string]lag.GroupObs, moved bool) {
 	at := map[int32][]string{}
 	found = map[string]lag.GroupObs{}
@@ -206,10 +206,21 @@ func (c *conn) commitsOf(groups map[string]lag.GroupObs) (found map[string]lag.G
 	for id, names := range at {
 		wg.Go(func() {
 			mine := map[string]lag.GroupObs{}
+			var classic, modern []string
 			for _, name := range names {
-				mine[name] = groups[name]
+				g := groups[name]
+				mine[name] = g
+				switch {
+				case g.State == lag.StateStable:
+				case g.Type == kindConsumer:
+					modern = append(modern, name)
+				default:
+					classic = append(classic, name)
+				}
 			}
 			strays := c.commits(id, names, mine)
+			c.classic(id, classic, mine)
+			c.modern(id, modern, mine)
 			mu.Lock()
 			defer mu.Unlock()
 			maps.Copy(found, mine)

@@ -66,10 +66,10 @@ func (m *memory) remember(q lag.Query, s lag.Snapshot, at time.Time) {
 	m.last = p
 }
 
-// whole reports whether all answered. What is refused or gone will be so the next time, too.
+// whole reports whether all answered. What is refused will be so the next time, too; a group that is not there may come.
 func whole(s lag.Snapshot) bool {
 	for _, g := range s.Groups {
-		if g.Problem == lag.NoAnswer || g.Problem == "" && !g.Members.Known {
+		if g.Problem == lag.NoAnswer || g.Problem == "" && !g.Members.Known || g.State == lag.StateDead {
 			return false
 		}
 	}
