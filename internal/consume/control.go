@@ -56,14 +56,18 @@ func (w *Worker) Letters() int64 { return w.letters.Load() }
 // Checks returns what the worker says about itself to probes. Neither takes it out of service: a worker that waits for
 // its database is where it belongs.
 func (w *Worker) Checks() []obs.Check {
-	return []obs.Check{
-		{Name: "database", Report: w.reportBreaker},
+	checks := []obs.Check{
+		{Name: "database", Report: func() obs.Health { return reportBreaker(w.breaker) }},
 		{Name: "partitions", Report: w.reportPaused},
 	}
+	if w.sink != nil {
+		checks = append(checks, obs.Check{Name: "webhook", Report: func() obs.Health { return reportBreaker(w.sink) }})
+	}
+	return checks
 }
 
-func (w *Worker) reportBreaker() obs.Health {
-	if _, since := w.breaker.open(); !since.IsZero() {
+func reportBreaker(b *breaker) obs.Health {
+	if _, since := b.open(); !since.IsZero() {
 		return obs.Health{Status: obs.Warn, Since: since, Err: errors.New("away: the worker waits, nothing is counted")}
 	}
 	return obs.Health{Status: obs.Pass}

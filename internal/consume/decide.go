@@ -3,6 +3,7 @@ package consume
 import (
 	"time"
 
+	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/queue"
 )
 
@@ -24,6 +25,7 @@ type policy struct {
 	ordering Ordering
 	hold     bool
 	effect   bool // the handler changes the orders table
+	posts    bool // the handler takes orders to a sink
 	skipLoad bool // orders of a load test have no effect
 	attempts int  // in place
 	maxAge   time.Duration
@@ -37,6 +39,8 @@ type verdict struct {
 	outcome string
 	change  queue.Change
 	hop     *queue.Row // the row whose copy is to be written; nil: the record is done with the change
+	post    bool       // the order goes to the sink; what that answers is decided again
+	held    bool       // nothing is written: its partition has too many letters
 	again   bool       // with the change committed, the record is read and decided once more
 	used    int        // attempts counted so far
 	failure queue.Failure
@@ -69,6 +73,9 @@ func (p policy) decide(m *message, seen queue.Seen, now time.Time) verdict {
 			d.accept()
 		// 5. The record whose hop was cut short: hop again to where the row says, do not run.
 		case onItsWay && m.hop == row.Hop-1 && m.replayID == row.ReplayID:
+			if failpoint.Bug("no-rehop") {
+				return verdict{rule: 6, outcome: outcomeStaleCopy}
+			}
 			return verdict{rule: 5, outcome: hopped(row.State), hop: &row, failure: row.Failure}
 		// 6. Any other row of this message: a stale copy.
 		default:

@@ -57,11 +57,17 @@ func (d *draft) start() verdict {
 
 // run is the effect of an order, or why there is none.
 func (d *draft) run(stored *queue.StoredOrder) verdict {
+	if d.posts && d.m.delivered {
+		return d.post()
+	}
 	if d.maxAge > 0 && d.m.replayID == "" && d.now.Sub(d.m.entered) > d.maxAge {
 		return d.dead(11, queue.Failure{Class: queue.ClassExpired, Code: "max-age", Message: "older than " + d.maxAge.String()})
 	}
-	if !d.effect || d.skipLoad && d.m.loadTest {
+	if d.skipLoad && d.m.loadTest || !d.effect && !d.posts {
 		return d.done(queue.Skipped, nil)
+	}
+	if d.posts {
+		return d.post()
 	}
 	if stored != nil {
 		switch order.Transition(stored.Status, d.m.order.Status) {
@@ -109,7 +115,7 @@ func (d *draft) givenUp(f queue.Failure) verdict {
 	if !retryable(f.Class) {
 		return d.dead(11, f)
 	}
-	tier := max(0, d.cur.Attempts-d.attempts)
+	tier := d.tierAfter(f)
 	if tiers := d.tiers(); tier < len(tiers) {
 		d.fail(f)
 		return d.hopTo(11, queue.StateRetry, tiers[tier])
@@ -164,6 +170,7 @@ func (d *draft) hop(rule int, state queue.State, topic string) verdict {
 
 // fail notes why.
 func (d *draft) fail(f queue.Failure) {
+	f.RetryAfter = 0
 	f.Message = queue.Cut(text.Safe(queue.Cut(f.Message, queue.MaxMessageBytes)), queue.MaxMessageBytes)
 	d.cur.Failure, d.cur.LastFailure = f, d.now
 	if d.cur.FirstFailure.IsZero() {

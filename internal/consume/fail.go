@@ -85,10 +85,15 @@ func (w *Worker) failed(ctx context.Context, it *item, err error, its bool) {
 	f := failureOf(err)
 	w.met.failed(f)
 	w.logFailure(ctx, it, f, err)
-	if !its || away(err) && !w.blame(it, f.Class) {
+	if !its || away(err) && !it.doubt.blame(f.Class, w.breaker.successes()) {
 		w.later(ctx, it, w.jitter(1))
 		return
 	}
+	w.count(ctx, it, f, err)
+}
+
+// count counts a failed attempt and says what comes next: another one here, or the rules give the effect up.
+func (w *Worker) count(ctx context.Context, it *item, f queue.Failure, err error) {
 	if it.msg.failure != nil { // even the row of its letter is refused: it stays, and is never skipped
 		w.o.Log.LogAttrs(ctx, slog.LevelError, "record can neither be done nor given up", append(it.attrs(), slog.Any(obs.KeyError, err))...)
 		w.later(ctx, it, w.o.Local.Cap)
@@ -106,30 +111,14 @@ func (w *Worker) failed(ctx context.Context, it *item, err error, its bool) {
 	it.msg.tries++
 	used := it.verdict.used + 1
 	switch {
-	case retryable(f.Class) && used < w.o.Local.Attempts:
-		w.later(ctx, it, w.jitter(it.msg.tries))
+	case retryable(f.Class) && used < w.o.Local.Attempts && !w.longWait(f):
+		w.later(ctx, it, asked(f, w.jitter(it.msg.tries)))
 	case retryable(f.Class) && w.o.Order == ByPartition && used-w.o.Local.Attempts < len(w.o.Names.Tiers):
-		w.later(ctx, it, w.o.Names.Tiers[used-w.o.Local.Attempts])
+		w.later(ctx, it, asked(f, w.o.Names.Tiers[used-w.o.Local.Attempts]))
 	default:
 		it.msg.failure = &f
 		w.again(it)
 	}
-}
-
-// blame reports whether it is the record and not the target. One outage says nothing; many of one record, while others
-// succeeded here, do. A timeout counts once something else has succeeded since the one before.
-func (w *Worker) blame(it *item, class queue.Class) bool {
-	ok := w.breaker.successes()
-	if class == queue.ClassTimeout {
-		counts := it.timeouts > 0 && ok > it.okTimeout
-		it.timeouts, it.okTimeout = it.timeouts+1, ok
-		return counts
-	}
-	if it.outages == 0 {
-		it.okOutage = ok
-	}
-	it.outages++
-	return it.outages >= maxOutages && ok-it.okOutage >= othersSucceed
 }
 
 // raced lets a record whose rows somebody else has changed read again.
@@ -144,6 +133,7 @@ func (w *Worker) raced(ctx context.Context, it *item) {
 
 // later lets a record wait in front of its lane; the others go on.
 func (w *Worker) later(ctx context.Context, it *item, d time.Duration) {
+	it.claim.restFor(w.o.Now().Add(d))
 	w.bg.Go(func() {
 		if err := sleep(ctx, d, it.claim.closing); err != nil || closed(it.claim.closing) {
 			w.abandon(it)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/obs"
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -22,14 +23,20 @@ const (
 // hop moves a record to a tier or to the dead letters, in four steps of which the first, the row, is committed. Whatever
 // step a crash cuts off: the record comes again and meets the row.
 func (w *Worker) hop(ctx context.Context, it *item) {
+	if failpoint.Bug("hop-unacked") {
+		acknowledge(it)
+	}
+	failpoint.Hit("before-hop")
 	row, began := *it.verdict.hop, w.o.Now()
 	at, ok := w.produce(ctx, it, row) // step 2: the copy, on all in-sync replicas
 	if !ok {
 		w.abandon(it)
 		return
 	}
+	failpoint.Hit("hop-produced")
 	w.met.hop(it, row, w.o.Now().Sub(began))
 	w.place(ctx, it, row, at) // step 3: the position
+	failpoint.Hit("hop-written")
 	if row.State == queue.StateDead {
 		w.letters.Add(1)
 	}

@@ -4,16 +4,33 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"commerce.internal/orderctl/internal/queue"
 )
 
 // lanes keep the order of each key over all claims: first in, first out, and one of a key in flight. A record without a
 // key is a lane of its own.
 type lanes struct {
-	mu    sync.Mutex
-	byKey map[string]*lane
-	ready []*lane       // not empty, nothing in flight
-	wake  chan struct{} // one token: perhaps something is ready
+	mu     sync.Mutex
+	byKey  map[string]*lane
+	ready  [2][]*lane    // not empty, nothing in flight: by whether the front is fresh or a retry
+	held   []*lane       // the same, but the partition of the front may not start
+	credit int           // what fresh records have earned for retries
+	wake   chan struct{} // one token: perhaps something is ready
 }
+
+// The two queues of lanes that are ready.
+const (
+	fresh = iota
+	retries
+)
+
+// While fresh records wait, retries take at most one attempt of five: each costs what four fresh ones earn. What was
+// earned before does not last for ever.
+const (
+	retryCost = 4
+	maxCredit = 64 * retryCost
+)
 
 type lane struct {
 	key   string
@@ -65,36 +82,90 @@ func (l *lanes) fronts(limit int) []*item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var batch []*item
-	var later []*lane
-	for len(l.ready) > 0 && len(batch) < limit {
-		ln := l.ready[0]
-		l.ready = l.ready[1:]
+	var later [2][]*lane
+	for len(batch) < limit {
+		q, ok := l.next()
+		if !ok {
+			break
+		}
+		ln := l.ready[q][0]
+		l.ready[q] = l.ready[q][1:]
 		front := ln.items[0]
-		if front.alone.Load() && len(batch) > 0 {
-			later = append(later, ln)
+		alone := front.alone.Load()
+		switch {
+		case alone && len(batch) > 0:
+			later[q] = append(later[q], ln)
+			continue
+		case !front.claim.flood.admits(front):
+			l.held = append(l.held, ln)
 			continue
 		}
+		l.pay(q)
 		ln.busy = true
-		batch = append(batch, front)
-		if front.alone.Load() {
+		if batch = append(batch, front); alone {
 			break
 		}
 	}
-	if len(later) > 0 {
-		l.ready = append(later, l.ready...)
+	for q := range later {
+		if len(later[q]) > 0 {
+			l.ready[q] = append(later[q], l.ready[q]...)
+		}
 	}
 	l.signal()
 	return batch
+}
+
+// next says from which queue the next record comes. The lock is held.
+func (l *lanes) next() (queue int, ok bool) {
+	switch {
+	case len(l.ready[retries]) > 0 && (len(l.ready[fresh]) == 0 || l.credit >= retryCost):
+		return retries, true
+	case len(l.ready[fresh]) > 0:
+		return fresh, true
+	}
+	return 0, false
+}
+
+// pay keeps the account of next. Where nothing fresh waits, a retry is free. The lock is held.
+func (l *lanes) pay(queue int) {
+	switch {
+	case queue == fresh:
+		l.credit = min(l.credit+1, maxCredit)
+	case len(l.ready[fresh]) > 0:
+		l.credit = max(l.credit-retryCost, 0)
+	}
+}
+
+// release lets lanes start again that were held.
+func (l *lanes) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.held
+	l.held = nil
+	for _, ln := range held {
+		l.offer(ln)
+	}
 }
 
 // preferFresh moves a lane whose front has not failed to the front.
 func (l *lanes) preferFresh() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.ready, func(ln *lane) bool { return !ln.items[0].alone.Load() })
-	if i > 0 {
-		l.ready[0], l.ready[i] = l.ready[i], l.ready[0]
+	for q := range l.ready {
+		ready := l.ready[q]
+		if i := slices.IndexFunc(ready, func(ln *lane) bool { return !ln.items[0].alone.Load() }); i > 0 {
+			ready[0], ready[i] = ready[i], ready[0]
+		}
 	}
+	l.credit = 0
+}
+
+// hold takes a record that was in flight back, in front of its lane, until release.
+func (l *lanes) hold(it *item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	it.lane.busy = false
+	l.held = append(l.held, it.lane)
 }
 
 // fresh reports whether a lane has a record in front that has not failed.
@@ -136,7 +207,7 @@ func (l *lanes) again(it *item) {
 func (l *lanes) drop(c *claim) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ready = l.ready[:0]
+	l.ready, l.held = [2][]*lane{}, nil
 	for key, ln := range l.byKey {
 		kept := ln.items[:0]
 		for i, it := range ln.items {
@@ -150,7 +221,7 @@ func (l *lanes) drop(c *claim) {
 		case len(kept) == 0:
 			delete(l.byKey, key)
 		case !ln.busy:
-			l.ready = append(l.ready, ln)
+			l.enqueue(ln)
 		}
 	}
 	l.signal()
@@ -168,13 +239,23 @@ func (l *lanes) depth() int {
 }
 
 func (l *lanes) offer(ln *lane) {
-	l.ready = append(l.ready, ln)
+	l.enqueue(ln)
 	l.signal()
+}
+
+// enqueue puts a lane that may start into its queue. A record that has failed here, or comes from a tier or from an
+// operator, is a retry. The lock is held.
+func (l *lanes) enqueue(ln *lane) {
+	q := fresh
+	if front := ln.items[0]; front.alone.Load() || front.claim.role != queue.RoleSource {
+		q = retries
+	}
+	l.ready[q] = append(l.ready[q], ln)
 }
 
 // signal leaves a token for a taker; each taker that leaves something behind passes it on.
 func (l *lanes) signal() {
-	if len(l.ready) == 0 {
+	if len(l.ready[fresh])+len(l.ready[retries]) == 0 {
 		return
 	}
 	select {

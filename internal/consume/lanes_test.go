@@ -131,7 +131,7 @@ func TestLanesForgetWhatIsFinished(t *testing.T) {
 	for _, it := range takeNow(l, 1000) {
 		l.finish(it)
 	}
-	if len(l.byKey) != 0 || len(l.ready) != 0 {
+	if len(l.byKey) != 0 || len(l.ready[fresh])+len(l.ready[retries])+len(l.held) != 0 {
 		t.Errorf("%d lanes are left", len(l.byKey))
 	}
 }

@@ -38,9 +38,10 @@ type message struct {
 	bad     *queue.Failure // why it is no valid order
 	label   string         // bounded form of the code of bad
 
-	failure *queue.Failure // why the effect is given up here
-	tries   int            // counted attempts that no row knows of
-	started bool           // on probation: the row says that it is about to run
+	failure   *queue.Failure // why the effect is given up here
+	tries     int            // counted attempts that no row knows of
+	delivered bool           // the sink has taken it
+	started   bool           // on probation: the row says that it is about to run
 }
 
 // reader reads records into messages.

@@ -45,7 +45,6 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
-		w.o.ExportLag = true
 		w.store.Refuse = failing("B:CREATED", queue.ClassRetryable, 3)
 		w.produce("A", order.Created, order.Created)
 		w.produce("B", order.Created)
@@ -81,7 +80,6 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 			{"orderctl_consume_queued", []string{`topic="orders"`, `partition="0"`}, 0},
 			{"orderctl_consume_breaker_state", []string{`target="database"`}, 0},
 			{"orderctl_consume_paused", []string{`topic="orders"`, `partition="0"`, `reason="topic"`}, 1},
-			{"kafka_consumer_lag", []string{`group="g"`, `topic="orders"`, `partition="0"`}, 1},
 			{"consumer_fetch_rate", nil, 0.5},
 		} {
 			if got, ok := sample(reg, tt.name, tt.labels...); !ok || got != tt.want {
@@ -97,26 +95,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	})
 }
 
-func TestAnUnknownLagIsAbsentNotZero(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(1)
-		w.o.ExportLag = true
-		w.log.Blind = true
-		_, stop := w.start(t)
-		if v, ok := sample(w.o.Reg.(*prometheus.Registry), "kafka_consumer_lag"); ok {
-			t.Errorf("lag %v of a partition whose end nobody knows", v)
-		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func TestMetricNamesAreWellFormed(t *testing.T) {
 	t.Parallel()
 	o := newWorld(1).o
-	o.ExportLag = true
 	reg := prometheus.NewPedanticRegistry()
 	o.Reg = reg
 	if _, err := consume.New(o); err != nil {

@@ -70,6 +70,7 @@ type Handler string
 // The handlers.
 const (
 	SQL     Handler = "sql"     // the effect in the store
+	Webhook Handler = "webhook" // a POST to another service
 	Log     Handler = "log"     // a JSON line
 	Discard Handler = "discard" // nothing
 )
@@ -107,8 +108,10 @@ type Options struct {
 	OnDead    OnDead
 	Handler   Handler
 
-	Concurrency  int // transactions at once
-	Batch        int // records in one
+	Sink         Sink // of the handler webhook
+	Deliveries   int  // to it at once
+	Concurrency  int  // transactions at once
+	Batch        int  // records in one
 	Local        Local
 	Breaker      BreakerOptions
 	DrainTimeout time.Duration
@@ -127,7 +130,7 @@ type Options struct {
 	UntilEmpty  bool          // ends when Empty has said so twice
 	Empty       func(ctx context.Context) (bool, error)
 	Out         io.Writer // lines of the log handler
-	ExportLag   bool      // kafka_consumer_lag of owned partitions, where nothing else in the process exports it
+	Guards
 }
 
 // validate turns what would be a panic later into a sentence.
@@ -158,6 +161,8 @@ func (o Options) validate() error {
 		{"Now", o.Now == nil},
 		{"Empty", o.UntilEmpty && o.Empty == nil},
 		{"Out", o.Handler == Log && o.Out == nil},
+		{"Sink", o.Handler == Webhook && o.Sink == nil},
+		{"Deliveries", o.Handler == Webhook && o.Deliveries < 1},
 	} {
 		if f.absent {
 			return fmt.Errorf("consume: Options.%s is required", f.name)
@@ -173,9 +178,10 @@ func (o Options) validateChoices() error {
 	}{
 		{"Order", string(o.Order), []string{string(ByKey), string(ByPartition), string(Unordered)}},
 		{"OnDead", string(o.OnDead), []string{string(Continue), string(Hold)}},
-		{"Handler", string(o.Handler), []string{string(SQL), string(Log), string(Discard)}},
+		{"Handler", string(o.Handler), []string{string(SQL), string(Webhook), string(Log), string(Discard)}},
 		{"LoadTest", o.LoadTest, []string{"", LoadTestApply, LoadTestDiscard}},
 		{"OnTooLarge", o.OnTooLarge, []string{"", TooLargePause, TooLargePointer}},
+		{"OnBadBatch", o.OnBadBatch, []string{"", BadBatchHalt, BadBatchPointer}},
 	} {
 		if !slices.Contains(c.allowed, c.value) {
 			return fmt.Errorf("consume: Options.%s is %q, not one of %q", c.name, c.value, c.allowed)
@@ -184,5 +190,5 @@ func (o Options) validateChoices() error {
 	if o.OnDead == Hold && o.Order != ByKey {
 		return errors.New("consume: Options.OnDead hold needs Options.Order key: nothing else knows which messages follow a dead one")
 	}
-	return nil
+	return o.Guards.validate()
 }

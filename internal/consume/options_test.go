@@ -40,7 +40,7 @@ func TestNewRefusesWhatIsMissingByName(t *testing.T) {
 		{"Out", func(o *consume.Options) { o.Handler, o.Out = consume.Log, nil }},
 		{"Order", func(o *consume.Options) { o.Order = "random" }},
 		{"OnDead", func(o *consume.Options) { o.OnDead = "" }},
-		{"Handler", func(o *consume.Options) { o.Handler = "webhook" }},
+		{"Handler", func(o *consume.Options) { o.Handler = "pigeon" }},
 		{"LoadTest", func(o *consume.Options) { o.LoadTest = "maybe" }},
 		{"OnTooLarge", func(o *consume.Options) { o.OnTooLarge = "skip" }},
 		{"OnDead", func(o *consume.Options) { o.OnDead, o.Order = consume.Hold, consume.Unordered }},

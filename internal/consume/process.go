@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/obs"
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -17,34 +18,50 @@ const attemptTimeout = 10 * time.Second
 // pool works batches one after the other until run ends. What it began it finishes under work.
 func (w *Worker) pool(run, work context.Context) error {
 	for {
-		probe, err := w.breaker.enter(run)
+		turn, err := w.enter(run)
 		if err != nil {
 			return nil //nolint:nilerr // the end of run is the way to stop
 		}
-		if probe {
-			w.suspend()
-		}
-		batch, err := w.lanes.take(run, w.batch, probe)
+		limit, done, err := w.share(run)
 		if err == nil {
-			err = w.pace(run, batch)
+			err = w.one(run, work, limit, turn)
+			done()
 		}
-		if err == nil {
-			w.process(work, batch)
-		}
-		w.breaker.leave(probe)
+		w.leave(turn)
 		if err != nil {
 			return nil //nolint:nilerr // as above
 		}
 	}
 }
 
-// process takes one batch through the rules: one transaction over all of it, then what follows for each record.
-func (w *Worker) process(ctx context.Context, batch []*item) {
-	batch = slices.DeleteFunc(batch, func(it *item) bool { return !w.begin(ctx, it) })
-	if len(batch) == 0 {
-		return
+// one takes a batch of at most limit records and processes it.
+func (w *Worker) one(run, work context.Context, limit int, t turn) error {
+	batch, err := w.lanes.take(run, limit, t.probe())
+	if err == nil {
+		err = w.pace(run, batch)
 	}
+	if err == nil {
+		w.process(work, batch, t)
+	}
+	return err
+}
+
+// process takes one batch through the rules: one transaction over all of it, then what follows for each record.
+func (w *Worker) process(ctx context.Context, batch []*item, t turn) {
+	batch = slices.DeleteFunc(batch, func(it *item) bool { return !w.begin(ctx, it, t) })
+	if len(batch) > 0 {
+		w.settle(ctx, batch)
+	}
+}
+
+// settle does that for records in flight.
+func (w *Worker) settle(ctx context.Context, batch []*item) {
+	if failpoint.Bug("done-first") {
+		acknowledge(batch...)
+	}
+	failpoint.Hit("before-db")
 	errs, err := w.apply(ctx, batch)
+	failpoint.Hit("after-db")
 	w.judge(ctx, errs, err)
 	for i, it := range batch {
 		if err == nil {
@@ -68,6 +85,13 @@ func (w *Worker) follow(ctx context.Context, it *item, err error) {
 		w.failed(ctx, it, err, true)
 	case it.panicked != nil:
 		w.failed(ctx, it, it.panicked, true)
+	case it.verdict.held:
+		it.claim.end(it)
+		w.lanes.hold(it)
+	case it.verdict.again:
+		w.startAgain(ctx, it)
+	case it.verdict.post:
+		w.deliver(ctx, it)
 	case it.verdict.hop != nil:
 		w.bg.Go(func() { w.hop(ctx, it) })
 	default:
@@ -76,8 +100,8 @@ func (w *Worker) follow(ctx context.Context, it *item, err error) {
 }
 
 // begin takes a record into flight. One that could not be read is read again.
-func (w *Worker) begin(ctx context.Context, it *item) bool {
-	it.since = w.o.Now()
+func (w *Worker) begin(ctx context.Context, it *item, t turn) bool {
+	it.since, it.probe = w.o.Now(), t.sink
 	if !it.claim.begin(it) {
 		w.abandon(it)
 		return false
@@ -95,6 +119,7 @@ func (w *Worker) begin(ctx context.Context, it *item) bool {
 func (w *Worker) apply(ctx context.Context, batch []*item) (errs []error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
+	defer w.dog.begin(w.o.Now().Add(attemptTimeout))()
 	look := make([]queue.Lookup, len(batch))
 	for i, it := range batch {
 		look[i] = queue.Lookup{MsgID: it.msg.key.MsgID, OrderID: it.msg.orderID}
@@ -120,9 +145,15 @@ func (w *Worker) decide(it *item, seen queue.Seen) queue.Change {
 		return queue.Change{}
 	}
 	it.panicked = guard(func() error {
-		it.verdict = w.policy.decide(it.msg, seen, w.o.Now())
+		p := w.policy
+		p.probation = w.probation.Load()
+		it.verdict = p.decide(it.msg, seen, w.o.Now())
 		return nil
 	})
+	if fateOf(it.verdict) == fateLetter && !it.claim.flood.mayDie(it) {
+		it.verdict = verdict{held: true}
+	}
+	failpoint.Hit("in-db")
 	return it.verdict.change
 }
 
@@ -161,10 +192,14 @@ func (w *Worker) done(ctx context.Context, it *item) {
 	}
 	w.met.done(it, v.outcome, w.o.Now())
 	w.report(ctx, it)
+	failpoint.Hit("before-commit")
 	it.claim.finish(it)
+	failpoint.Hit("after-commit")
 	w.lanes.finish(it)
 	it.claim.end(it)
 	w.limit.finish(it)
+	w.judged(ctx, it, fateOf(v))
+	w.skipped(ctx, it)
 }
 
 // abandon lets go of a record whose partition belongs to somebody else: it will be delivered again.
@@ -173,6 +208,9 @@ func (w *Worker) abandon(it *item) {
 	w.met.abandon(it)
 	w.lanes.finish(it)
 	it.claim.end(it)
+	if _, _, release := it.claim.flood.settle(it, fateNothing); release {
+		w.lanes.release()
+	}
 }
 
 // again puts a record back in front of its lane.

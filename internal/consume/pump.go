@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/obs"
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -23,6 +24,7 @@ func (w *Worker) own(ctx context.Context, foreign Claim) {
 		return
 	}
 	c := newClaim(foreign, role, delay, w.met)
+	c.flood = newFlood(w.o.Flood, w.o.Now)
 	c.Resume() // a pause outlives the assignment it was made in
 	w.enlist(c)
 	defer w.dismiss(c)
@@ -64,6 +66,7 @@ func (w *Worker) receive(ctx context.Context, c *claim, rec queue.Record) *item 
 	if !c.receive(rec) {
 		return nil
 	}
+	failpoint.Hit("fetched")
 	now := w.o.Now()
 	w.met.fetch(now)
 	it := &item{claim: c, rec: rec, latest: now.Add(c.delay)}
@@ -89,6 +92,7 @@ func (w *Worker) untilDue(c *claim, it *item) time.Duration {
 		due = it.latest
 	}
 	if wait := due.Sub(now); wait > 0 {
+		c.restFor(due)
 		return wait
 	}
 	w.met.late(it.rec.Topic, now.Sub(due))
@@ -113,6 +117,7 @@ func (w *Worker) start(it *item) {
 // drain ends a claim: nothing of it starts any more, what is in flight gets a while, then nothing of it is written.
 func (w *Worker) drain(ctx context.Context, c *claim) {
 	busy := c.close()
+	failpoint.Hit("drain")
 	w.lanes.drop(c)
 	if busy {
 		limit := min(w.o.DrainTimeout, revokeDrain)

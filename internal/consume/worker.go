@@ -34,13 +34,20 @@ type Worker struct {
 	met     *metrics
 	lanes   *lanes
 	breaker *breaker
+	sink    *breaker      // nil: there is no sink
+	slots   chan struct{} // deliveries on their way
+	dog     *watchdog
+	solo    chan struct{} // held by the one attempt on probation
 	limit   *limit
 	pacer   *rate.Limiter // nil: no limit
 	batch   int
 	letters atomic.Int64
 	running atomic.Bool
-	halt    context.CancelCauseFunc // ends the run; set by Run
-	bg      sync.WaitGroup          // hops and waits between attempts
+
+	probation atomic.Bool
+	counts    atomic.Pointer[map[queue.State]int64] // of messages that are not done; nil map: not known
+	halt      context.CancelCauseFunc               // ends the run; set by Run
+	bg        sync.WaitGroup                        // hops and waits between attempts
 
 	mu     sync.Mutex
 	claims map[*claim]bool
@@ -54,15 +61,18 @@ func New(o Options) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{
-		o: o, batch: o.Batch, lanes: newLanes(), breaker: newBreaker(o.Breaker, o.Now),
+		o: o, batch: o.Batch, lanes: newLanes(), breaker: newBreaker(o.Breaker, o.Now), dog: newWatchdog(), solo: make(chan struct{}, 1),
 		limit: &limit{most: o.MaxMessages}, claims: map[*claim]bool{}, paused: map[place]bool{},
 		reader: reader{names: o.Names, unknown: o.Unknown, currency: o.Currency},
 		policy: policy{
-			names: o.Names, ordering: o.Order, hold: o.OnDead == Hold, effect: o.Handler == SQL,
+			names: o.Names, ordering: o.Order, hold: o.OnDead == Hold, effect: o.Handler == SQL, posts: o.Handler == Webhook,
 			skipLoad: o.LoadTest == LoadTestDiscard, attempts: o.Local.Attempts, maxAge: o.MaxAge,
 		},
 	}
 	w.parse = w.reader.read
+	if o.Handler == Webhook {
+		w.sink, w.slots = newBreaker(o.Breaker, o.Now), make(chan struct{}, o.Deliveries)
+	}
 	if o.Rate > 0 {
 		w.batch = min(o.Batch, max(1, int(o.Rate/10)))
 		w.pacer = rate.NewLimiter(rate.Limit(o.Rate), w.batch)
@@ -88,8 +98,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	work, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 
+	endRun := w.beginRun(run)
 	ended := make(chan struct{}, w.o.Concurrency)
 	var pool errgroup.Group
+	pool.Go(func() error { w.guard(run); return nil })
+	pool.Go(func() error { w.keep(run); return nil })
 	for range w.o.Concurrency {
 		pool.Go(func() error {
 			defer func() { ended <- struct{}{} }()
@@ -112,6 +125,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, pool.Wait())
 	w.bg.Wait()
+	endRun(ctx)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
 	}
@@ -187,7 +201,12 @@ func (w *Worker) suspend() {
 
 func (w *Worker) suspended() bool {
 	state, _ := w.breaker.open()
-	return state != breakerClosed && w.lanes.fresh()
+	away := state != breakerClosed
+	if w.sink != nil {
+		state, _ = w.sink.open()
+		away = away || state != breakerClosed
+	}
+	return away && w.lanes.fresh()
 }
 
 func (w *Worker) dismiss(c *claim) {
