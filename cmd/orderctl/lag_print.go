@@ -127,9 +127,31 @@ func (p *lagPrinter) line(l string) {
 	}
 }
 
+// wrap writes a line, on a terminal too narrow for it broken where sep stands.
+func (p *lagPrinter) wrap(l, sep, indent string) {
+	width := p.out.Width
+	if !p.out.Terminal || text.Width(text.Safe(l)) <= width {
+		p.line(l)
+		return
+	}
+	line := ""
+	for i, part := range strings.Split(l, sep) {
+		switch {
+		case i == 0:
+			line = part
+		case text.Width(text.Safe(line+sep+part)) > width:
+			p.line(strings.TrimRight(line+sep, " "))
+			line = indent + part
+		default:
+			line += sep + part
+		}
+	}
+	p.line(line)
+}
+
 func (p *lagPrinter) group(r lag.Report, g lag.Group) error {
-	p.line(p.headline(g))
-	p.line(subline(r, g))
+	p.wrap(p.headline(g), ", ", "  ")
+	p.wrap(subline(r, g), "; ", "  ")
 	p.line("")
 	rows, hidden := p.shown(g.Partitions)
 	t := p.table(rowsOf(g, rows), false)
@@ -168,14 +190,14 @@ func (p *lagPrinter) advice(g lag.Group) {
 		if i > 0 {
 			head = "      "
 		}
-		p.line(head + why)
+		p.wrap(head+why, " ", "        ")
 	}
 	next := make([]string, 0, len(a.Next))
 	for _, n := range a.Next {
 		next = append(next, "orderctl "+n)
 	}
 	if len(next) > 0 {
-		p.line("next  " + strings.Join(next, "     "))
+		p.wrap("next  "+strings.Join(next, "     "), "     ", "      ")
 	}
 }
 
