@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -90,7 +91,7 @@ func (d *mysqlDialect) syntax() syntax {
 
 func (d *mysqlDialect) schema() (fs.FS, goose.Dialect, []goose.ProviderOption, error) {
 	files, err := fs.Sub(mysqlMigrations, "migrations/mysql")
-	return files, goose.DialectMySQL, []goose.ProviderOption{goose.WithSessionLocker(mysqlLock{})}, err
+	return files, goose.DialectMySQL, nil, err
 }
 
 func (d *mysqlDialect) connect(context.Context) (*link, error) {
@@ -106,8 +107,23 @@ func (d *mysqlDialect) connect(context.Context) (*link, error) {
 	return l, nil
 }
 
-func (d *mysqlDialect) create(context.Context) (func() error, error) {
-	return func() error { return nil }, nil
+// create waits until no other process migrates this database. The migration library would take a lock only after it has
+// made its own table, which takes two steps here.
+func (d *mysqlDialect) create(ctx context.Context) (release func() error, err error) {
+	db, err := d.openNew()
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1) // the lock is the connection's, and goes with it
+	var locked sql.NullInt64
+	err = db.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('orderctl.', SHA1(DATABASE())), 60)").Scan(&locked)
+	if err == nil && locked.Int64 != 1 {
+		err = away("locked", "another process has been migrating it for a minute")
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db.Close, nil
 }
 
 func (d *mysqlDialect) openNew() (*sql.DB, error) {
@@ -139,29 +155,4 @@ func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, fmt.Errorf("set up connection: %w", err)
 	}
 	return conn, nil
-}
-
-// mysqlLock is the lock of all who migrate one database.
-type mysqlLock struct{}
-
-// SessionLock waits until no other process migrates.
-func (mysqlLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	var locked sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('orderctl.', SHA1(DATABASE())), 60)").Scan(&locked)
-	if err != nil {
-		return fmt.Errorf("lock schema: %w", err)
-	}
-	if locked.Int64 != 1 {
-		return away("locked", "another process has been migrating for a minute")
-	}
-	return nil
-}
-
-// SessionUnlock gives the lock back.
-func (mysqlLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	var unlocked sql.NullInt64
-	if err := conn.QueryRowContext(ctx, "SELECT RELEASE_LOCK(CONCAT('orderctl.', SHA1(DATABASE())))").Scan(&unlocked); err != nil {
-		return fmt.Errorf("unlock schema: %w", err)
-	}
-	return nil
 }

@@ -71,7 +71,7 @@ func multi(ctx context.Context, conn *sql.Conn, list []statement) error {
 	if err != nil {
 		return err
 	}
-	defer rs.Close() //nolint:errcheck // after the last answer there is nothing that it could say
+	defer rs.Close()
 	return answers(rs, list)
 }
 

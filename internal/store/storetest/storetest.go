@@ -24,10 +24,23 @@ type Database struct {
 // a test that calls Child, whose name is child: processes that are killed are made of it.
 func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
 	t.Helper()
-	suite := []struct {
-		name string
-		run  func(t *testing.T, w *world)
-	}{
+	for _, c := range append(append(ofRows(), ofBatches()...), ofDatabases(child)...) {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, &world{db: fresh(t)})
+		})
+	}
+}
+
+// promise is one thing that a store does.
+type promise struct {
+	name string
+	run  func(t *testing.T, w *world)
+}
+
+// ofRows are about one row.
+func ofRows() []promise {
+	return []promise{
 		{"an inserted row comes back as it was", insertedRowComesBack},
 		{"a row without any optional member comes back as it was", bareRowComesBack},
 		{"text of every kind comes back byte for byte", textComesBack},
@@ -40,6 +53,12 @@ func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
 		{"a row that is not done lets go of nothing", deadRowsShareID},
 		{"a lost compare is read and decided again", lostCompareIsReadAgain},
 		{"a record that loses every time is raced, alone", alwaysRaced},
+	}
+}
+
+// ofBatches are about many at once, and what is read of them.
+func ofBatches() []promise {
+	return []promise{
 		{"what was read is what the rules need", seenIsComplete},
 		{"two records of one order see each other in one batch", sameOrderInOneBatch},
 		{"an effect is stored and updated in place", effectIsStored},
@@ -70,6 +89,12 @@ func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
 		{"pages of a partition hold each row once", pagesOfAPartition},
 		{"every content of many ids is found", messagesByID},
 		{"a partition forgets its discards", controlsAreForgotten},
+	}
+}
+
+// ofDatabases are about several processes, the schema, and the end.
+func ofDatabases(child string) []promise {
+	return []promise{
 		{"two stores on one order have one effect", twoStores},
 		{"batches that overlap do not stop each other", overlappingBatches},
 		{"the order holds between a tier and the source", orderHolds(child)},
@@ -82,11 +107,5 @@ func Run(t *testing.T, child string, fresh func(t *testing.T) Database) {
 		{"a schema that is too old is refused", olderSchema},
 		{"a closed store answers with an outage", closedStore},
 		{"closing waits for the transaction that runs", closeWaits},
-	}
-	for _, c := range suite {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.run(t, &world{db: fresh(t)})
-		})
 	}
 }
