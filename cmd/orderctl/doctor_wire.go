@@ -26,9 +26,13 @@ func (s *session) doctorOptions(log *slog.Logger) (setup.DoctorOptions, func()) 
 		Want: s.want(), Brokers: s.cfg.Kafka.Brokers, Origin: s.loaded.Origin("kafka.brokers").String(), Principal: s.principal(),
 		Idempotent: s.cfg.Kafka.Idempotent, ConfigFile: s.loaded.Path, Warnings: s.loaded.Warnings, OpenFiles: setup.OpenFiles(),
 		Configs: topicAdmin{adm}.Topics, Producer: adm.Idempotent,
-		Probe:       func(ctx context.Context, addr string) setup.Reach { return reachOf(adm.Probe(ctx, addr)) },
-		State:       func(ctx context.Context, topics []string) (setup.ClusterState, error) { return stateOf(adm.State(ctx, topics)) },
-		GroupRights: func(ctx context.Context, group string) (setup.Rights, error) { return rightsOf(adm.GroupRights(ctx, group)) },
+		Probe: func(ctx context.Context, addr string) setup.Reach { return reachOf(adm.Probe(ctx, addr)) },
+		State: func(ctx context.Context, topics []string) (setup.ClusterState, error) {
+			return stateOf(adm.State(ctx, topics))
+		},
+		GroupRights: func(ctx context.Context, group string) (setup.Rights, error) {
+			return rightsOf(adm.GroupRights(ctx, group))
+		},
 		Transactions: func(ctx context.Context, topic string, partitions []int32) ([]setup.OpenTransaction, error) {
 			return openOf(adm.OpenTransactions(ctx, topic, partitions))
 		},

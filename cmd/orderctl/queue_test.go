@@ -24,13 +24,14 @@ import (
 //	hostile TOPIC              writes a record whose key, value and headers are out to take over a terminal
 //	clean                      the last stdout and stderr hold no raw control byte
 //	topic NAME PARTITIONS      creates a topic
+//	member GROUP TOPIC         joins a group and stays in it
 //	sql FILE STATEMENT         changes a database, behind the back of everybody
 //	disguised TOPIC KEY VALUE  writes a record with a plain key and hostile headers
 //	elsewhere TOPIC P KEY VALUE  writes a record to a partition of its choice
 func TestQueueScripts(t *testing.T) {
 	t.Parallel()
 	commands := map[string]func(*testscript.TestScript, bool, []string){
-		"exit": expectCode, "hostile": hostile, "clean": clean, "topic": makeTopic,
+		"exit": expectCode, "hostile": hostile, "clean": clean, "topic": makeTopic, "member": member,
 		"sql": runSQL, "disguised": disguised, "elsewhere": elsewhere,
 	}
 	maps.Copy(commands, lagCommands())
