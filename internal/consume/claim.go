@@ -21,6 +21,8 @@ const (
 	pausedBreaker      = "breaker"
 	pausedHop          = "hop"
 	pausedOperator     = "topic"
+	pausedFlood        = "flood"
+	pausedBatch        = "batch"
 )
 
 // item is one record while it is in this process.
@@ -41,7 +43,9 @@ type item struct {
 
 	panics, races    int
 	doubt, sinkDoubt doubt
-	probe            bool // of a sink that is away
+	probe            bool  // of a sink that is away
+	dies             bool  // counts as a letter that is about to be written
+	skipsTo          int64 // stands for records that cannot be read, up to this offset; 0: for itself
 }
 
 // claim is one partition of this process: what of it is unfinished, and why it is paused.
@@ -50,6 +54,7 @@ type claim struct {
 	role  queue.Role
 	delay time.Duration
 	met   *metrics
+	flood *flood
 
 	closing chan struct{} // closed: nothing of it starts any more
 	gone    chan struct{} // closed: nothing of it may be written any more
@@ -62,6 +67,8 @@ type claim struct {
 	bytes   int
 	active  int // in flight: in a transaction, in a hop, waiting for another attempt
 	reasons map[string]int
+
+	restUntil time.Time // until then something of it waits on purpose
 }
 
 func newClaim(c Claim, role queue.Role, delay time.Duration, met *metrics) *claim {
@@ -81,6 +88,9 @@ func (c *claim) receive(rec queue.Record) bool {
 	c.queued++
 	c.bytes += len(rec.Value)
 	c.balance()
+	if halted, _ := c.flood.due(); halted { // it was fetched to be a probe
+		c.set(pausedFlood, 1)
+	}
 	return true
 }
 

@@ -40,6 +40,7 @@ type verdict struct {
 	change  queue.Change
 	hop     *queue.Row // the row whose copy is to be written; nil: the record is done with the change
 	post    bool       // the order goes to the sink; what that answers is decided again
+	held    bool       // nothing is written: its partition has too many letters
 	again   bool       // with the change committed, the record is read and decided once more
 	used    int        // attempts counted so far
 	failure queue.Failure

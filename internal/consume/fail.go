@@ -133,6 +133,7 @@ func (w *Worker) raced(ctx context.Context, it *item) {
 
 // later lets a record wait in front of its lane; the others go on.
 func (w *Worker) later(ctx context.Context, it *item, d time.Duration) {
+	it.claim.restFor(w.o.Now().Add(d))
 	w.bg.Go(func() {
 		if err := sleep(ctx, d, it.claim.closing); err != nil || closed(it.claim.closing) {
 			w.abandon(it)

@@ -130,7 +130,7 @@ type Options struct {
 	UntilEmpty  bool          // ends when Empty has said so twice
 	Empty       func(ctx context.Context) (bool, error)
 	Out         io.Writer // lines of the log handler
-	ExportLag   bool      // kafka_consumer_lag of owned partitions, where nothing else in the process exports it
+	Guards
 }
 
 // validate turns what would be a panic later into a sentence.
@@ -181,6 +181,7 @@ func (o Options) validateChoices() error {
 		{"Handler", string(o.Handler), []string{string(SQL), string(Webhook), string(Log), string(Discard)}},
 		{"LoadTest", o.LoadTest, []string{"", LoadTestApply, LoadTestDiscard}},
 		{"OnTooLarge", o.OnTooLarge, []string{"", TooLargePause, TooLargePointer}},
+		{"OnBadBatch", o.OnBadBatch, []string{"", BadBatchHalt, BadBatchPointer}},
 	} {
 		if !slices.Contains(c.allowed, c.value) {
 			return fmt.Errorf("consume: Options.%s is %q, not one of %q", c.name, c.value, c.allowed)
@@ -189,5 +190,5 @@ func (o Options) validateChoices() error {
 	if o.OnDead == Hold && o.Order != ByKey {
 		return errors.New("consume: Options.OnDead hold needs Options.Order key: nothing else knows which messages follow a dead one")
 	}
-	return nil
+	return o.Guards.validate()
 }

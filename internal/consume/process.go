@@ -22,18 +22,28 @@ func (w *Worker) pool(run, work context.Context) error {
 		if err != nil {
 			return nil //nolint:nilerr // the end of run is the way to stop
 		}
-		batch, err := w.lanes.take(run, w.batch, turn.probe())
+		limit, done, err := w.share(run)
 		if err == nil {
-			err = w.pace(run, batch)
-		}
-		if err == nil {
-			w.process(work, batch, turn)
+			err = w.one(run, work, limit, turn)
+			done()
 		}
 		w.leave(turn)
 		if err != nil {
 			return nil //nolint:nilerr // as above
 		}
 	}
+}
+
+// one takes a batch of at most limit records and processes it.
+func (w *Worker) one(run, work context.Context, limit int, t turn) error {
+	batch, err := w.lanes.take(run, limit, t.probe())
+	if err == nil {
+		err = w.pace(run, batch)
+	}
+	if err == nil {
+		w.process(work, batch, t)
+	}
+	return err
 }
 
 // process takes one batch through the rules: one transaction over all of it, then what follows for each record.
@@ -75,6 +85,11 @@ func (w *Worker) follow(ctx context.Context, it *item, err error) {
 		w.failed(ctx, it, err, true)
 	case it.panicked != nil:
 		w.failed(ctx, it, it.panicked, true)
+	case it.verdict.held:
+		it.claim.end(it)
+		w.lanes.hold(it)
+	case it.verdict.again:
+		w.startAgain(ctx, it)
 	case it.verdict.post:
 		w.deliver(ctx, it)
 	case it.verdict.hop != nil:
@@ -104,6 +119,7 @@ func (w *Worker) begin(ctx context.Context, it *item, t turn) bool {
 func (w *Worker) apply(ctx context.Context, batch []*item) (errs []error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
+	defer w.dog.begin(w.o.Now().Add(attemptTimeout))()
 	look := make([]queue.Lookup, len(batch))
 	for i, it := range batch {
 		look[i] = queue.Lookup{MsgID: it.msg.key.MsgID, OrderID: it.msg.orderID}
@@ -129,9 +145,14 @@ func (w *Worker) decide(it *item, seen queue.Seen) queue.Change {
 		return queue.Change{}
 	}
 	it.panicked = guard(func() error {
-		it.verdict = w.policy.decide(it.msg, seen, w.o.Now())
+		p := w.policy
+		p.probation = w.probation.Load()
+		it.verdict = p.decide(it.msg, seen, w.o.Now())
 		return nil
 	})
+	if fateOf(it.verdict) == fateLetter && !it.claim.flood.mayDie(it) {
+		it.verdict = verdict{held: true}
+	}
 	failpoint.Hit("in-db")
 	return it.verdict.change
 }
@@ -177,6 +198,8 @@ func (w *Worker) done(ctx context.Context, it *item) {
 	w.lanes.finish(it)
 	it.claim.end(it)
 	w.limit.finish(it)
+	w.judged(ctx, it, fateOf(v))
+	w.skipped(ctx, it)
 }
 
 // abandon lets go of a record whose partition belongs to somebody else: it will be delivered again.
@@ -185,6 +208,9 @@ func (w *Worker) abandon(it *item) {
 	w.met.abandon(it)
 	w.lanes.finish(it)
 	it.claim.end(it)
+	if _, _, release := it.claim.flood.settle(it, fateNothing); release {
+		w.lanes.release()
+	}
 }
 
 // again puts a record back in front of its lane.

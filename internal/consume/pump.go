@@ -24,6 +24,7 @@ func (w *Worker) own(ctx context.Context, foreign Claim) {
 		return
 	}
 	c := newClaim(foreign, role, delay, w.met)
+	c.flood = newFlood(w.o.Flood, w.o.Now)
 	c.Resume() // a pause outlives the assignment it was made in
 	w.enlist(c)
 	defer w.dismiss(c)
@@ -91,6 +92,7 @@ func (w *Worker) untilDue(c *claim, it *item) time.Duration {
 		due = it.latest
 	}
 	if wait := due.Sub(now); wait > 0 {
+		c.restFor(due)
 		return wait
 	}
 	w.met.late(it.rec.Topic, now.Sub(due))

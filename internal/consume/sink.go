@@ -45,7 +45,7 @@ func (w *Worker) leave(t turn) {
 // through the rules again, so that a row which somebody else has changed meanwhile is seen. Only so many are on their way
 // at once; a probe is waited for, since it is what the others wait for.
 func (w *Worker) deliver(ctx context.Context, it *item) {
-	if it.probe {
+	if it.probe || w.probation.Load() {
 		w.attempt(ctx, it)
 		return
 	}
@@ -75,7 +75,9 @@ func (w *Worker) attempt(ctx context.Context, it *item) {
 		w.abandon(it)
 		return
 	}
+	end := w.dog.begin(w.o.Now().Add(sinkTimeout))
 	err := guard(func() error { return w.o.Sink.Deliver(ctx, it.msg.key.MsgID, it.msg.order.AppendJSON(nil)) })
+	end()
 	if err != nil && ctx.Err() != nil {
 		w.abandon(it) // it was we who ended it
 		return

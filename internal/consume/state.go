@@ -9,28 +9,26 @@ import (
 // state collects what the worker is, as against what it did: asked for when somebody looks.
 type state struct{ w *Worker }
 
-func (s *state) describe() (queued, lag, breaker, rate *prometheus.Desc) {
+func (s *state) describe() (queued, messages, breaker, rate *prometheus.Desc) {
 	queued = prometheus.NewDesc(subsystem+"queued", "Records in this process that are not finished.", []string{"topic", "partition"}, nil)
-	lag = prometheus.NewDesc("kafka_consumer_lag", "Records of owned partitions that are not finished.", []string{"group", "topic", "partition"}, nil)
+	messages = prometheus.NewDesc(subsystem+"messages", "Messages of the group that are not done.", []string{"state"}, nil)
 	breaker = prometheus.NewDesc(subsystem+"breaker_state", "0 closed, 1 half open, 2 open.", []string{"target"}, nil)
 	rate = prometheus.NewDesc("consumer_fetch_rate", "Records received a second.", nil, nil)
-	return queued, lag, breaker, rate
+	return queued, messages, breaker, rate
 }
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	queued, lag, breaker, rate := s.describe()
+	queued, messages, breaker, rate := s.describe()
 	ch <- queued
-	if s.w.o.ExportLag {
-		ch <- lag
-	}
+	ch <- messages
 	ch <- breaker
 	ch <- rate
 }
 
-// Collect implements prometheus.Collector. A lag that is not known is absent, never 0.
+// Collect implements prometheus.Collector. What is not known is absent, never 0.
 func (s *state) Collect(ch chan<- prometheus.Metric) {
-	queued, lag, breaker, rate := s.describe()
+	queued, messages, breaker, rate := s.describe()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -41,13 +39,14 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 			continue // lost and won again, the first claim is still draining
 		}
 		last = at
-		partition := strconv.Itoa(int(c.Partition()))
 		c.mu.Lock()
 		n := c.queued
 		c.mu.Unlock()
-		gauge(queued, float64(n), c.Topic(), partition)
-		if high, next := c.High(), c.position(); s.w.o.ExportLag && high >= 0 && next >= 0 {
-			gauge(lag, float64(max(0, high-next)), s.w.o.Names.Group, c.Topic(), partition)
+		gauge(queued, float64(n), c.Topic(), strconv.Itoa(int(c.Partition())))
+	}
+	if counts := s.w.counts.Load(); counts != nil {
+		for state, n := range *counts {
+			gauge(messages, float64(n), string(state))
 		}
 	}
 	open, _ := s.w.breaker.open()
