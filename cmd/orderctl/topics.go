@@ -42,7 +42,7 @@ orderctl topics plan -o json`,
 				if err != nil {
 					return err
 				}
-				return s.print(topicsTable(steps), nil)
+				return s.printTopics(steps)
 			})
 		},
 	}
@@ -95,7 +95,12 @@ func runTopicsApply(ctx context.Context, s *session, cmd *cobra.Command, adm set
 		}
 	}
 	if dry || missing == 0 {
-		return s.print(topicsTable(steps), nil)
+		return s.printTopics(steps)
+	}
+	if !yes && s.env.stdinTerminal && s.env.stderrTerminal && wordsFor(s) { // the question is about what was seen
+		if err := s.printTopics(steps); err != nil {
+			return err
+		}
 	}
 	if err := s.consent(ctx, cmd, fmt.Sprintf("create %d topics", missing), yes); err != nil {
 		return err
@@ -108,7 +113,67 @@ func runTopicsApply(ctx context.Context, s *session, cmd *cobra.Command, adm set
 			steps[i].Action = "created"
 		}
 	}
-	return s.print(topicsTable(steps), nil)
+	return s.printTopics(steps)
+}
+
+// topicsDoc is the JSON of a plan of topics, orderctl.topics/v1.
+type topicsDoc struct {
+	Schema string     `json:"schema"`
+	Topics []topicDoc `json:"topics"`
+}
+
+type topicDoc struct {
+	Topic             string        `json:"topic"`
+	Role              string        `json:"role"`
+	Partitions        int32         `json:"partitions"`
+	ReplicationFactor int16         `json:"replication_factor"`
+	Action            setup.Action  `json:"action"`
+	Differs           []setup.Drift `json:"differs"`
+}
+
+// Lines implements out.Liner.
+func (d topicsDoc) Lines() []any {
+	lines := make([]any, len(d.Topics))
+	for i, t := range d.Topics {
+		lines[i] = t
+	}
+	return lines
+}
+
+// printTopics prints a plan. On a terminal what differs has lines of its own, for there it must not be cut.
+func (s *session) printTopics(steps []setup.Step) error {
+	doc := topicsDoc{Schema: "orderctl.topics/v1", Topics: []topicDoc{}}
+	t := topicsTable(steps)
+	differ := false
+	for _, step := range steps {
+		doc.Topics = append(doc.Topics, topicDoc{
+			Topic: step.Spec.Name, Role: string(step.Spec.Role), Partitions: step.Spec.Partitions, ReplicationFactor: step.Spec.ReplicationFactor,
+			Action: step.Action, Differs: append([]setup.Drift{}, step.Drift...),
+		})
+		differ = differ || len(step.Drift) > 0
+	}
+	own := s.env.stdoutTerminal && wordsFor(s)
+	if own {
+		last := len(t.Columns) - 1
+		t.Columns = t.Columns[:last]
+		for i := range t.Rows {
+			t.Rows[i] = t.Rows[i][:last]
+		}
+	}
+	if err := s.print(t, doc); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		for _, d := range step.Drift {
+			if own {
+				s.line(fmt.Sprintf("%s: %s is %s, not %s", step.Spec.Name, d.Key, d.Have, d.Want))
+			}
+		}
+	}
+	if differ && wordsFor(s) {
+		s.note("what differs is shown, never changed; 'orderctl doctor' says what of it is a risk, and how to change it")
+	}
+	return nil
 }
 
 // want is what the configuration asks for.
