@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"commerce.internal/orderctl/internal/config"
+	"commerce.internal/orderctl/internal/tui"
 )
 
 // newHelpCmd replaces cobra's, which answers an unknown command with help and exit code 0.
@@ -99,6 +100,10 @@ func keysTopic() string {
 		if !k.Secret {
 			fmt.Fprintf(&b, "  %-38s %s\n", k.Name, orEmpty(k.Default))
 		}
+	}
+	b.WriteString("\nThe keys of the dashboard, 'orderctl top':\n\n")
+	for _, k := range tui.KeyTable() {
+		fmt.Fprintf(&b, "  %-6s %s\n", k[0], k[1])
 	}
 	return b.String()
 }

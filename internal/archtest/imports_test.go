@@ -19,7 +19,7 @@ var owners = map[string][]string{
 	"github.com/IBM/sarama":             {"internal/kafka", "internal/kafka/"},
 	"github.com/twmb/franz-go":          {"internal/broker", "internal/broker/brokertest", "test/kraft", "test/e2e"},
 	"github.com/gin-gonic/gin":          {"internal/serve"},
-	"github.com/charmbracelet/":         {"internal/tui"},
+	"github.com/charmbracelet/":         {"internal/tui", "internal/tui/termguard"},
 	"github.com/spf13/cobra":            {"cmd/orderctl"},
 	"github.com/spf13/viper":            {"internal/config"},
 	"github.com/olekukonko/tablewriter": {"internal/out"},
@@ -47,6 +47,8 @@ var ours = map[string][]string{
 	"internal/inspect":            {"internal/order", "internal/queue", "internal/inspect/lag"},
 	"internal/inspect/lag":        {"internal/order", "internal/queue"},
 	"internal/inspect/lag/export": {"internal/order", "internal/queue", "internal/inspect/lag"},
+	"internal/tui":                {"internal/order", "internal/queue", "internal/inspect/", "internal/tui/termguard"},
+	"internal/tui/termguard":      {},
 	"internal/setup":              {"internal/order", "internal/queue", "internal/inspect/"},
 
 	"internal/kafka":           {"internal/order", "internal/queue"},
@@ -176,5 +178,5 @@ func partOf(mod, imp string) bool {
 // testTool: what tests may use although the package itself may not.
 func testTool(imp string) bool {
 	return strings.HasPrefix(imp, "github.com/twmb/franz-go/") || imp == "database/sql" ||
-		strings.HasPrefix(imp, "github.com/spf13/cobra/doc")
+		strings.HasPrefix(imp, "github.com/spf13/cobra/doc") || strings.HasPrefix(imp, "github.com/standard-webhooks/")
 }

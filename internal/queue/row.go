@@ -128,3 +128,15 @@ type OrderView struct {
 	AppliedAt   time.Time
 	Rows        []Row // all message rows of the order, by source offset
 }
+
+// PendingSum is how many messages that are not done have a state, a class of failure and a topic in common.
+type PendingSum struct {
+	State    State
+	Class    Class
+	Topic    string // of the live copy; "": the hop is on its way
+	Count    int64
+	Newest   time.Time // the last failure; zero: none
+	NextDue  time.Time // of what is waiting; zero: nothing is
+	OrderID  string    // of the newest dead message of the class; "": not known
+	Attempts int
+}

@@ -8,7 +8,8 @@ type texts struct {
 
 	insertRow, updateRow, controlRow, placeRow, expireRow string
 	insertOrder, updateOrder                              string
-	countRows, expired, rowsOfOrder, oneOrder             string
+	countRows, sumRows, newestDead                        string
+	expired, rowsOfOrder, oneOrder                        string
 }
 
 // columns of a message row, in the order in which rowScan reads them and rowArgs writes them.
@@ -45,6 +46,10 @@ func newTexts(y syntax) texts {
 			WHERE consumer_group = ? AND order_id = ? AND status = ?`),
 		countRows: r(`SELECT state, count(*) FROM orderctl_messages
 			WHERE consumer_group = ? AND state <> 'done' GROUP BY state`),
+		sumRows: r(`SELECT state, class, at_topic, count(*), max(last_failure), min(due_at) FROM orderctl_messages
+			WHERE consumer_group = ? AND state <> 'done' GROUP BY state, class, at_topic`),
+		newestDead: r(`SELECT class, order_id, attempts FROM orderctl_messages
+			WHERE consumer_group = ? AND state = 'dead' ORDER BY last_failure DESC LIMIT ?`),
 		expired: r(`SELECT ` + columns + ` FROM orderctl_messages
 			WHERE consumer_group = ? AND src_topic = ? AND src_partition = ? AND src_offset > ? AND src_offset < ?
 			AND state = 'done' AND updated_at < ? ORDER BY src_offset LIMIT ?`),

@@ -1,0 +1,282 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"commerce.internal/orderctl/internal/inspect/lag"
+)
+
+const (
+	agesEvery    = 5 * time.Second
+	pendingEvery = 10 * time.Second
+	sideDeadline = 2 * time.Second
+)
+
+// ErrNoStore says that no store is configured that could be asked for what is pending.
+var ErrNoStore = errors.New("no store to ask")
+
+// Client observes a cluster over one connection.
+type Client interface {
+	lag.Source
+	Close() error
+}
+
+// LiveOptions says what a Live looks at.
+type LiveOptions struct {
+	Group    string        // required
+	Dial     func() Client // required; connects at the first question
+	Query    lag.Query
+	Policy   lag.Policy
+	Interval time.Duration
+	Pending  func(ctx context.Context) (Pending, error) // nil: there is no store
+	Scrape   func(ctx context.Context) (Metrics, error) // nil: no metrics URL
+	Whole    bool                                       // the first sample waits for the store and the metrics, within their deadline
+	Now      func() time.Time                           // required
+}
+
+// Live looks at a cluster, the store and the metrics. After a look that failed it takes a new client.
+type Live struct {
+	opts   LiveOptions
+	window *lag.Window
+	link   *link
+
+	mu       sync.Mutex
+	pending  lag.Maybe[Pending]
+	noStore  bool
+	metrics  lag.Maybe[Metrics]
+	scraped  time.Time
+	first    chan struct{} // closed when store and metrics have been asked once
+	ages     map[Key]float64
+	agesFrom time.Time
+}
+
+// NewLive returns a Live that has asked nothing yet.
+func NewLive(o LiveOptions) (*Live, error) {
+	switch {
+	case o.Group == "":
+		return nil, errors.New("tui: LiveOptions.Group is required")
+	case o.Dial == nil:
+		return nil, errors.New("tui: LiveOptions.Dial is required")
+	case o.Now == nil:
+		return nil, errors.New("tui: LiveOptions.Now is required")
+	}
+	l := &Live{opts: o, link: &link{dial: o.Dial, now: o.Now}, noStore: o.Pending == nil, first: make(chan struct{}), ages: map[Key]float64{}}
+	var err error
+	l.window, err = lag.NewWindow(l.link, o.Query, o.Policy, lag.AgeAuto)
+	return l, err
+}
+
+// Run asks the store and the metrics, beside the questions to Kafka and never in their way, until ctx ends.
+func (l *Live) Run(ctx context.Context) error {
+	var g errgroup.Group
+	var once sync.WaitGroup
+	once.Add(2)
+	g.Go(func() error {
+		once.Wait()
+		close(l.first)
+		return nil
+	})
+	g.Go(func() error {
+		every(ctx, pendingEvery, &once, l.askStore)
+		return nil
+	})
+	g.Go(func() error {
+		every(ctx, max(l.opts.Interval, time.Second), &once, l.scrape)
+		return nil
+	})
+	return g.Wait()
+}
+
+// every calls do at once and then again and again, each time under a deadline.
+func every(ctx context.Context, d time.Duration, first *sync.WaitGroup, do func(context.Context)) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for n := 0; ; n++ {
+		bounded, cancel := context.WithTimeout(ctx, sideDeadline)
+		do(bounded)
+		cancel()
+		if n == 0 {
+			first.Done()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+func (l *Live) askStore(ctx context.Context) {
+	if l.opts.Pending == nil {
+		return
+	}
+	p, err := l.opts.Pending(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noStore = errors.Is(err, ErrNoStore) && !l.pending.Known
+	if err == nil { // else what was known last stays, and its age shows
+		l.pending = lag.Know(p)
+	}
+}
+
+func (l *Live) scrape(ctx context.Context) {
+	if l.opts.Scrape == nil {
+		return
+	}
+	m, err := l.opts.Scrape(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.metrics = lag.Maybe[Metrics]{V: m, Known: err == nil}
+}
+
+// Close ends the connections.
+func (l *Live) Close() error { return l.link.drop() }
+
+// Sample implements Source.
+func (l *Live) Sample(ctx context.Context) (Sample, error) {
+	start := l.opts.Now()
+	seen, err := l.window.Observe(ctx)
+	if err != nil && len(seen.Groups) == 0 {
+		_ = l.link.drop() // a new client next time
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("kafka did not answer within %s: %w", span(l.opts.Now().Sub(start).Round(100*time.Millisecond)), &silence{err})
+		}
+		return Sample{}, err
+	}
+	l.link.aged()
+	l.window.Add(seen)
+	s := convert(l.opts.Group, l.window.Report(), seen)
+	if l.opts.Whole {
+		l.wait(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Pending, s.Metrics, s.NoStore, s.NoMetrics = l.pending, l.metrics, l.noStore, l.opts.Scrape == nil
+	l.estimate(&s)
+	due(&s)
+	return s, nil
+}
+
+// silence hides the words of an error, which are those of the runtime, but not what it is.
+type silence struct{ err error }
+
+// Error implements error.
+func (s *silence) Error() string { return "it accepts connections, or nobody is there" }
+
+// Unwrap returns the error.
+func (s *silence) Unwrap() error { return s.err }
+
+func (l *Live) wait(ctx context.Context) {
+	select {
+	case <-l.first:
+	case <-ctx.Done():
+	}
+}
+
+// estimate carries ages on between the rounds that look for them: what waited then is older by the time since, or gone.
+func (l *Live) estimate(s *Sample) {
+	passed := s.At.Sub(l.agesFrom).Seconds()
+	known := map[Key]float64{}
+	worst := lag.Know(0.0)
+	for i, r := range s.Rows {
+		switch before, there := l.ages[r.Key]; {
+		case !r.Oldest.Known || !r.Rough:
+		case there && before+passed < r.Oldest.V:
+			s.Rows[i].Oldest.V = before + passed
+		case !there && l.link.skipped():
+			s.Rows[i].Oldest = lag.Maybe[float64]{}
+		}
+		if o := s.Rows[i].Oldest; o.Known {
+			known[r.Key] = o.V
+		}
+		if r = s.Rows[i]; r.Counted && r.Oldest.Known {
+			worst.V = max(worst.V, r.Oldest.V)
+		} else if r.Counted && !(r.Unread.Known && r.Unread.V == 0) && !l.link.skipped() {
+			worst.Known = false
+		}
+	}
+	if s.Group.Oldest.Known {
+		s.Group.Oldest = worst
+	}
+	l.ages, l.agesFrom = known, s.At
+}
+
+// due tells of each tier when its next message is due, by the store, else by what is overdue.
+func due(s *Sample) {
+	for i, r := range s.Pinned {
+		if t, ok := s.Pending.V.Tiers[r.Topic]; ok && s.Pending.Known && !t.NextDue.IsZero() {
+			s.Pinned[i].Due = lag.Know(seconds(t.NextDue.Sub(s.At)))
+		}
+	}
+}
+
+// link is the client of the moment. It lets ages be looked for every few seconds only.
+type link struct {
+	dial func() Client
+	now  func() time.Time
+
+	mu      sync.Mutex
+	client  Client
+	agedAt  time.Time
+	skipAge bool
+}
+
+func (l *link) current() Client {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.client == nil {
+		l.client = l.dial()
+	}
+	return l.client
+}
+
+func (l *link) drop() error {
+	l.mu.Lock()
+	c := l.client
+	l.client = nil
+	l.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	if err := c.Close(); err != nil {
+		return fmt.Errorf("close client: %w", err)
+	}
+	return nil
+}
+
+// Snapshot implements lag.Source.
+func (l *link) Snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) {
+	l.mu.Lock()
+	l.skipAge = !l.agedAt.IsZero() && l.now().Sub(l.agedAt) < agesEvery-100*time.Millisecond
+	l.mu.Unlock()
+	return l.current().Snapshot(ctx, q)
+}
+
+// OffsetsAt implements lag.Source.
+func (l *link) OffsetsAt(ctx context.Context, at map[lag.TopicPartition]time.Time) (map[lag.TopicPartition]lag.Maybe[lag.OffsetAt], error) {
+	if l.skipped() {
+		return nil, nil // nobody told; what was known before stays
+	}
+	return l.current().OffsetsAt(ctx, at)
+}
+
+func (l *link) skipped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.skipAge
+}
+
+// aged notes that ages were looked for in this look.
+func (l *link) aged() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.skipAge {
+		l.agedAt = l.now()
+	}
+}
