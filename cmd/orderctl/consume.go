@@ -44,7 +44,7 @@ orderctl consume -g look --handler log --until-empty`,
 	fs := cmd.Flags()
 	keyFlag(cmd, fs, "consume.group", "group", "g", "consumer `GROUP`")
 	keyFlag(cmd, fs, "consume.topic", "topic", "t", "source `TOPIC`")
-	keyFlag(cmd, fs, "consume.handler", "handler", "", "what an order does, `WORD`: sql, log, discard")
+	keyFlag(cmd, fs, "consume.handler", "handler", "", "what an order does, `WORD`: sql, webhook, log, discard")
 	keyFlag(cmd, fs, "consume.order", "order", "", "what keeps its order, `WORD`: key, partition, none")
 	keyFlag(cmd, fs, "consume.on_dead", "on-dead", "", "later messages of a dead order, `WORD`: continue, hold")
 	keyFlag(cmd, fs, "consume.concurrency", "concurrency", "", "transactions at a time, `N`")

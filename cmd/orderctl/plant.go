@@ -16,6 +16,7 @@ import (
 	"commerce.internal/orderctl/internal/serve"
 	"commerce.internal/orderctl/internal/setup"
 	"commerce.internal/orderctl/internal/store"
+	"commerce.internal/orderctl/internal/webhook"
 )
 
 // plantOptions says which parts a process has.
@@ -29,7 +30,8 @@ type plant struct {
 	s        *session
 	observer *observe.Observer
 	cache    *lag.Cache
-	store    *store.Store // nil: none
+	store    *store.Store    // nil: none
+	sink     *webhook.Client // nil: orders go to no other service
 	server   *serve.Server
 	worker   *consume.Worker
 	closers  []func(context.Context) error // closed last to first
@@ -45,7 +47,10 @@ func (s *session) openPlant(ctx context.Context, b *base, command string, o plan
 }
 
 func (p *plant) open(ctx context.Context, b *base, command string, o plantOptions) error {
-	if err := p.openLag(b, command); err != nil {
+	if err := p.openSink(o.worker); err != nil {
+		return err
+	}
+	if err := p.openLag(b, command, o.worker && !o.intake); err != nil {
 		return err
 	}
 	if o.worker || p.s.cfg.Store.DSN.Reveal() != "" {
@@ -64,14 +69,37 @@ func (p *plant) open(ctx context.Context, b *base, command string, o plantOption
 	return nil
 }
 
-func (p *plant) openLag(b *base, command string) (err error) {
+// openSink comes first: it connects to nothing, so what is wrong with its settings is said at once.
+func (p *plant) openSink(worker bool) (err error) {
+	if !worker || p.s.cfg.Consume.Handler != string(consume.Webhook) {
+		return nil
+	}
+	if p.sink, err = webhook.New(p.s.webhookOptions()); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, func(context.Context) error {
+		p.sink.Close()
+		return nil
+	})
+	return nil
+}
+
+// openLag begins with the lag that metrics show: of a worker alone that of the partitions it owns, else all.
+func (p *plant) openLag(b *base, command string, owned bool) (err error) {
 	log := b.logs.Log
 	p.observer = observe.New(p.s.kafka(command, log))
 	p.closers = append(p.closers, func(context.Context) error { return p.observer.Close() })
 	if p.cache, err = p.s.lagCache(p.observer, log); err != nil {
 		return err
 	}
-	c, err := export.New(export.Options{Reporter: p.cache})
+	o := export.Options{Reporter: p.cache}
+	if owned {
+		o.Owned = func(tp lag.TopicPartition) bool {
+			w := b.worker.Load()
+			return w != nil && w.Owns(tp.Topic, tp.Partition)
+		}
+	}
+	c, err := export.New(o)
 	if err != nil {
 		return err
 	}
@@ -115,11 +143,23 @@ func (p *plant) openWorker(ctx context.Context, b *base, command string, tune fu
 		return err
 	}
 	b.ops.Add(groupChecks(g)...)
-	p.worker, err = p.s.worker(b, g, p.store, hops, tune)
+	p.worker, err = p.s.worker(b, g, p.store, hops, p.tuned(tune))
 	if err == nil {
 		b.worker.Store(p.worker)
 	}
 	return err
+}
+
+// tuned gives the worker its sink, and then what the command says.
+func (p *plant) tuned(tune func(*consume.Options)) func(*consume.Options) {
+	return func(o *consume.Options) {
+		if p.sink != nil {
+			o.Sink, o.Deliveries = p.sink, p.s.deliveries()
+		}
+		if tune != nil {
+			tune(o)
+		}
+	}
 }
 
 func (p *plant) openIntake(ctx context.Context, b *base, command string, tests bool) error {

@@ -20,12 +20,14 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 	"commerce.internal/orderctl/internal/serve"
 	"commerce.internal/orderctl/internal/store"
+	"commerce.internal/orderctl/internal/webhook"
 )
 
 // What the features ask for is what the adapters are.
 var (
 	_ serve.Publisher   = (*publish.Producer)(nil)
 	_ consume.Publisher = (*publish.Producer)(nil)
+	_ consume.Sink      = (*webhook.Client)(nil)
 	_ produce.Publisher = (*publish.Producer)(nil)
 	_ consume.Store     = (*store.Store)(nil)
 	_ serve.OrderReader = (*store.Store)(nil)
@@ -141,6 +143,21 @@ func (s *session) concurrency() int {
 		return 4
 	default:
 		return 16
+	}
+}
+
+// deliveries is how many orders are on their way to another service at once: no transaction is open meanwhile.
+func (s *session) deliveries() int {
+	if n := s.cfg.Consume.Concurrency; n > 0 {
+		return n
+	}
+	return 16
+}
+
+func (s *session) webhookOptions() webhook.Options {
+	w := s.cfg.Webhook
+	return webhook.Options{
+		URL: w.URL, Secrets: w.Secrets(), Timeout: w.Timeout, Now: s.env.now, AllowCIDRs: w.AllowCIDRs, AllowHTTP: w.AllowHTTP,
 	}
 }
 

@@ -67,7 +67,7 @@ var ours = map[string][]string{
 	"internal/config": {}, "internal/out": {}, "internal/ops": {},
 	"internal/obs": {}, "internal/text": {}, "internal/failpoint": {}, "internal/archtest": {},
 	"internal/webhook": {"internal/order", "internal/queue"},
-	"test/kraft": {}, "test/e2e": {"internal/", "test/kraft"},
+	"test/kraft":       {}, "test/e2e": {"internal/", "test/kraft"},
 }
 
 // testOnly is what test files may import beside what their package may.

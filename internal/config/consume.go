@@ -23,7 +23,7 @@ type Pool struct {
 type Consume struct {
 	Group        string          `key:"group" doc:"consumer group"`
 	Topic        string          `key:"topic" doc:"source topic"`
-	Handler      string          `key:"handler" enum:"sql|log|discard" doc:"what an order does: sql, log or discard"`
+	Handler      string          `key:"handler" enum:"sql|webhook|log|discard" doc:"what an order does: sql, webhook, log or discard"`
 	Order        string          `key:"order" enum:"key|partition|none" doc:"what keeps its order: key, partition or none"`
 	OnDead       string          `key:"on_dead" enum:"continue|hold" doc:"later messages of a dead order: continue or hold"`
 	Concurrency  int             `key:"concurrency" max:"1024" doc:"orders at a time; 0: 16, sql 4, sqlite 1"`

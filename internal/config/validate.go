@@ -13,6 +13,7 @@ func (c *Config) Validate() error {
 	c.validateServe(r)
 	c.validateStore(r)
 	c.validateConsume(r)
+	c.validateWebhook(r)
 	c.validateLag(r)
 	var all problems
 	for _, p := range r.broken {
