@@ -24,10 +24,16 @@ import (
 //	golden                                  plays the golden scenario of lag
 //	fill TOPIC PARTITION N AGE              writes N records, the first of which is AGE old, each a second younger
 //	commit GROUP TOPIC PARTITION OFFSET     commits
+//	hostile-group                           lets a group commit whose name is out to take over a terminal
 //	masked FILE                             compares the last stdout with a file, but for times
 func lagCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"golden": golden, "fill": fill, "commit": commitOffset, "masked": masked,
+		"hostile-group": func(ts *testscript.TestScript, _ bool, _ []string) {
+			_, cl := scriptClient(ts)
+			defer cl.Close()
+			commitAt(ts, cl, evil, "orders", 0, 1)
+		},
 	}
 }
 

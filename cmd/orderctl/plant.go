@@ -16,7 +16,6 @@ import (
 	"commerce.internal/orderctl/internal/serve"
 	"commerce.internal/orderctl/internal/setup"
 	"commerce.internal/orderctl/internal/store"
-	"commerce.internal/orderctl/internal/webhook"
 )
 
 // plantOptions says which parts a process has.
@@ -30,8 +29,7 @@ type plant struct {
 	s        *session
 	observer *observe.Observer
 	cache    *lag.Cache
-	store    *store.Store    // nil: none
-	sink     *webhook.Client // nil: orders go to no other service
+	store    *store.Store // nil: none
 	server   *serve.Server
 	worker   *consume.Worker
 	closers  []func(context.Context) error // closed last to first
@@ -47,9 +45,6 @@ func (s *session) openPlant(ctx context.Context, b *base, command string, o plan
 }
 
 func (p *plant) open(ctx context.Context, b *base, command string, o plantOptions) error {
-	if err := p.openSink(o.worker); err != nil {
-		return err
-	}
 	if err := p.openLag(b, command, o.worker && !o.intake); err != nil {
 		return err
 	}
@@ -66,21 +61,6 @@ func (p *plant) open(ctx context.Context, b *base, command string, o plantOption
 	if o.intake {
 		return p.openIntake(ctx, b, command, o.tests)
 	}
-	return nil
-}
-
-// openSink comes first: it connects to nothing, so what is wrong with its settings is said at once.
-func (p *plant) openSink(worker bool) (err error) {
-	if !worker || p.s.cfg.Consume.Handler != string(consume.Webhook) {
-		return nil
-	}
-	if p.sink, err = webhook.New(p.s.webhookOptions()); err != nil {
-		return err
-	}
-	p.closers = append(p.closers, func(context.Context) error {
-		p.sink.Close()
-		return nil
-	})
 	return nil
 }
 
@@ -143,23 +123,11 @@ func (p *plant) openWorker(ctx context.Context, b *base, command string, tune fu
 		return err
 	}
 	b.ops.Add(groupChecks(g)...)
-	p.worker, err = p.s.worker(b, g, p.store, hops, p.tuned(tune))
+	p.worker, err = p.s.worker(b, g, p.store, hops, tune)
 	if err == nil {
 		b.worker.Store(p.worker)
 	}
 	return err
-}
-
-// tuned gives the worker its sink, and then what the command says.
-func (p *plant) tuned(tune func(*consume.Options)) func(*consume.Options) {
-	return func(o *consume.Options) {
-		if p.sink != nil {
-			o.Sink, o.Deliveries = p.sink, p.s.deliveries()
-		}
-		if tune != nil {
-			tune(o)
-		}
-	}
 }
 
 func (p *plant) openIntake(ctx context.Context, b *base, command string, tests bool) error {

@@ -68,6 +68,7 @@ orderctl config show --origin`,
 	root.CompletionOptions.DisableDefaultCmd = true // ours has one line of help for each shell, and checks its argument
 	root.InitDefaultHelpCmd()
 	cure(root)
+	a.completeLive(root)
 	return root
 }
 

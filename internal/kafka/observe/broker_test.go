@@ -193,6 +193,9 @@ func TestATypoIsToldAndMakesNoTopic(t *testing.T) {
 	if err != nil || !slices.Equal(topics, []string{"orders"}) {
 		t.Errorf("Topics = %v, %v", topics, err)
 	}
+	if layout, err := o.Layout(t.Context()); err != nil || len(layout) != 1 || layout["orders"] != 1 {
+		t.Errorf("Layout = %v, %v", layout, err)
+	}
 }
 
 func TestAThousandRefreshesLeaveNothingBehind(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -109,18 +110,23 @@ func (o *Observer) Groups(ctx context.Context) ([]Group, error) {
 
 // Topics lists the topics of the cluster by name, internal ones left out.
 func (o *Observer) Topics(ctx context.Context) ([]string, error) {
-	var names []string
+	found, err := o.Layout(ctx)
+	return slices.Sorted(maps.Keys(found)), err
+}
+
+// Layout lists the topics of the cluster with the number of their partitions, internal ones left out.
+func (o *Observer) Layout(ctx context.Context) (map[string]int, error) {
+	found := map[string]int{}
 	err := o.with(ctx, func(c *conn) error {
 		topics, err := c.metadata(nil)
 		for name, t := range topics {
 			if !t.IsInternal && t.Err == sarama.ErrNoError {
-				names = append(names, name)
+				found[name] = len(t.Partitions)
 			}
 		}
-		slices.Sort(names)
 		return err
 	})
-	return names, err
+	return found, err
 }
 
 // OffsetsAt returns the first offset that is at least as young as the time asked for, for each partition. What no broker
