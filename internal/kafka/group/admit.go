@@ -59,18 +59,33 @@ func (g *Group) admit(topic string, partition int32) bool {
 		g.log.Warn("the bounds of a partition are not known: asking again", append(attrs(at), slog.Any(obs.KeyError, err))...)
 		return false
 	}
+	if g.outgrown(at, committed, high) {
+		g.park(at, committed, high)
+		return false
+	}
 	switch {
 	case committed < 0: // pins the beginning: what is produced until the first commit must not be skipped
 		session.MarkOffset(topic, partition, g.beginning(low, high), "")
 	case committed < low:
 		g.lost(at, committed, low)
 		session.MarkOffset(topic, partition, low, "")
-	case committed > high && g.opts.From == "":
-		g.park(at, committed, high)
-		return false
 	case committed > high: // the operator has said where to begin
 		session.ResetOffset(topic, partition, g.beginning(low, high), "")
 	}
+	return true
+}
+
+// outgrown reports whether a committed offset belongs to a log that is gone. It does while it is above the end, and it does
+// when the new log has grown past it since: what lies below was never read, and nobody may jump over it.
+func (g *Group) outgrown(at place, committed, high int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was, known := g.foreign[at]
+	if g.opts.From != "" || committed <= high && (!known || was != committed) {
+		delete(g.foreign, at)
+		return false
+	}
+	g.foreign[at] = committed
 	return true
 }
 

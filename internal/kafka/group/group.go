@@ -39,6 +39,7 @@ type Group struct {
 	end     context.CancelCauseFunc     // ends the current session
 	claims  map[place]*Claim
 	parked  map[place]string // partitions that are not read, and why
+	foreign map[place]int64  // committed offsets that were found above the end of the log
 	running *running
 
 	generation int32 // of the session, when it was last looked at
@@ -67,7 +68,7 @@ func New(k kafka.Options, o Options) (*Group, error) {
 	}
 	return &Group{
 		kafka: k, opts: o, log: o.Log, met: met, commits: newCommits(met),
-		claims: map[place]*Claim{}, parked: map[place]string{},
+		claims: map[place]*Claim{}, parked: map[place]string{}, foreign: map[place]int64{},
 	}, nil
 }
 

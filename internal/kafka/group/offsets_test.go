@@ -101,6 +101,35 @@ func TestAnOffsetAboveTheEndHaltsItsPartitionAlone(t *testing.T) { // pitfalls 1
 	until(t, "it is read again", func() bool { return len(three.records()) == 5 })
 }
 
+// A log that was made anew grows. Once it is longer than the committed offset, that looks like any other, and what lies below
+// would be skipped without a word.
+func TestAHaltedPartitionStaysHaltedWhenItsLogHasGrownPastTheOffset(t *testing.T) {
+	t.Parallel()
+	b := start(t, brokertest.Topics(2, "orders"))
+	fill(t, b, 2, 10)
+	b.Commit(t, "g", "orders", 1, 15)
+	m := join(t, b)
+	until(t, "the other flows", func() bool { return len(m.records()) == 10 })
+	until(t, "it halts", func() bool { return m.Halted()["orders"][1] == "offset-above-end" })
+	fill(t, b, 2, 10)
+	m.Rejoin(t.Context(), "test")
+	until(t, "there is another session", func() bool { return m.count(t, "orderctl_consume_rebalances_total", "joined") == 2 })
+	fill(t, b, 2, 1)
+	until(t, "the other flows on", func() bool { return len(m.records()) >= 21 })
+	until(t, "it halts again", func() bool { return m.Halted()["orders"][1] == "offset-above-end" })
+	for _, r := range m.records() {
+		if r.Partition == 1 {
+			t.Fatalf("record %d was read: those below 15 are skipped", r.Offset)
+		}
+	}
+	if got := committed(t, b, 1); got != 15 {
+		t.Errorf("committed at %d", got)
+	}
+	if err := m.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRecordsDeletedUnderAReaderAreCountedAndTheRestIsRead(t *testing.T) { // pitfall 13
 	t.Parallel()
 	b := start(t, brokertest.Topics(2, "orders"))
