@@ -64,7 +64,7 @@ func (t *tracer) messages() []*message {
 	var all []*message
 	for _, m := range byKey {
 		slices.SortFunc(m.records, func(a, b found) int {
-			return cmp.Or(cmp.Compare(a.trail.Hop, b.trail.Hop), cmp.Compare(a.Offset, b.Offset))
+			return cmp.Or(cmp.Compare(a.trail.Hop, b.trail.Hop), cmp.Compare(control(a), control(b)), cmp.Compare(a.Offset, b.Offset))
 		})
 		all = append(all, m)
 	}
@@ -72,6 +72,14 @@ func (t *tracer) messages() []*message {
 		return cmp.Or(cmp.Compare(a.src.Partition, b.src.Partition), cmp.Compare(a.src.Offset, b.src.Offset), cmp.Compare(a.key.Fingerprint, b.key.Fingerprint))
 	})
 	return all
+}
+
+// control is 1 for a discard and its undo, which carry the hop number of the letter that they are about.
+func control(f found) int {
+	if f.trail.Discard != "" {
+		return 1
+	}
+	return 0
 }
 
 // state says where a message is: by its row, without one by the log.
@@ -140,7 +148,7 @@ func (t *tracer) sentAgain(m *message, r queue.Row) bool {
 		return false
 	}
 	return slices.ContainsFunc(m.records, func(f found) bool {
-		return f.trail.ReplayID != "" && f.trail.Discard == "" && f.trail.Hop == r.Hop+1 && f.role != queue.RoleDLQ && !t.passed(f.Position())
+		return f.trail.ReplayID != "" && f.trail.Hop == r.Hop+1 && f.role != queue.RoleDLQ && !t.passed(f.Position())
 	})
 }
 

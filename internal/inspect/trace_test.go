@@ -479,16 +479,129 @@ func TestAnOrderOnTheMove(t *testing.T) {
 func TestRetentionDuringTheSearch(t *testing.T) {
 	t.Parallel()
 	w := begun("ok")
-	w.drain()
-	looks := 0
 	w.step = func() {
-		if looks++; len(w.reads) == 2 {
+		if len(w.reads) == 1 {
 			w.forget(source, 1, 1)
 		}
 	}
-	o := tracing(w)
-	o.At = w.now
-	if r := trace(t, "A", o); !r.Complete || r.State != inspect.StateApplied {
+	if r := trace(t, "A", tracing(w)); !r.Complete || r.State != inspect.StateWaiting || r.Elsewhere {
 		t.Errorf("%s, complete %v: %+v", r.State, r.Complete, r.Searched)
 	}
+}
+
+// What rows name is shown, however long ago it was, and with it what operators did about it.
+func TestAnOldOrder(t *testing.T) {
+	t.Parallel()
+	w := begun("dead")
+	w.drain()
+	w.put(queue.Record{Topic: names().Audit(), Partition: 1, Key: []byte("1/0"), Value: []byte(`{"state":"replayed","job":"r-17"}`)})
+	o := tracing(w)
+	o.At = w.now.Add(time.Hour)
+	if got := timeline(trace(t, "A", o)); !slices.Equal(got, []string{"orders/1@1 accepted", dlq + "/1@0 dead", dlq + ".audit/1@0 replayed"}) {
+		t.Errorf("%q", got)
+	}
+	w = begun("ok")
+	w.put(queue.Record{Topic: names().Audit(), Partition: 1, Key: []byte("1/0"), Value: []byte("{}")})
+	trace(t, "A", tracing(w))
+	if slices.ContainsFunc(w.reads, func(s string) bool { return strings.HasPrefix(s, names().Audit()) }) {
+		t.Errorf("a ledger is read for an order without letters: %v", w.reads)
+	}
+}
+
+// The partition that the rows name is searched too: partitions were added since.
+func TestThePartitionOfTheRows(t *testing.T) {
+	t.Parallel()
+	w := begun("worse")
+	w.drain()
+	o := tracing(w)
+	o.Partition = func([]byte, int32) int32 { return 0 }
+	if got := timeline(trace(t, "A", o)); !slices.Equal(got, []string{"orders/1@1 accepted", tier1m + "/1@0 retry", dlq + "/1@0 dead"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestOnlyTheReplayOfThisDeathCounts(t *testing.T) {
+	t.Parallel()
+	w := begun("dead")
+	w.drain()
+	w.replay(w.log(dlq, 1).records[0], "r-1")
+	k, r := theRow(w)
+	r.Hop = 3 // it died again since
+	w.rows[k] = r
+	if got := trace(t, "A", tracing(w)).State; got != inspect.StateDead {
+		t.Errorf("an old replay: %s", got)
+	}
+	r.Hop = 1
+	w.rows[k] = r
+	w.commits[lag.TopicPartition{Topic: names().Replay(), Partition: 1}] = 1
+	if got := trace(t, "A", tracing(w)).State; got != inspect.StateDead {
+		t.Errorf("a replay that was passed by: %s", got)
+	}
+}
+
+func TestADiscardIsAboutTheLetterBeforeIt(t *testing.T) {
+	t.Parallel()
+	w := begun("dead")
+	w.drain()
+	letter := w.log(dlq, 1).records[0]
+	control := func(what string) {
+		tr := queue.ReadTrail(letter.Headers)
+		tr.Discard = what
+		w.put(queue.Record{Topic: names().Replay(), Partition: 1, Key: letter.Key, Headers: tr.Append(letter.Headers)})
+	}
+	o := tracing(w)
+	o.Orders = nil
+	for _, step := range []struct {
+		what  string
+		state inspect.OrderState
+		kind  inspect.EventKind
+	}{{"true", inspect.StateDiscarded, inspect.EventDiscard}, {"undo", inspect.StateDead, inspect.EventUndo}} {
+		control(step.what)
+		if r := trace(t, "A", o); r.State != step.state || r.Events[len(r.Events)-1].Kind != step.kind || len(r.Messages) != 1 {
+			t.Errorf("after %s: %s %v", step.what, r.State, timeline(r))
+		}
+	}
+}
+
+func TestOddRecords(t *testing.T) {
+	t.Parallel()
+	t.Run("a duplicate that waits is one message, at its first offset", func(t *testing.T) {
+		t.Parallel()
+		w := begun("ok")
+		w.put(created("ok"))
+		r := trace(t, "A", tracing(w))
+		if len(r.Messages) != 1 || r.Messages[0].Offset != 1 || len(r.Events) != 2 {
+			t.Errorf("%+v %v", r.Messages, timeline(r))
+		}
+	})
+	t.Run("a letter that does not say where it came from", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(2)
+		w.put(queue.Record{Topic: dlq, Partition: 1, Key: []byte("A"), Value: []byte("x")})
+		if r := trace(t, "A", tracing(w)); r.State != inspect.StateDead || r.Messages[0].Offset != -1 {
+			t.Errorf("%s %+v", r.State, r.Messages)
+		}
+	})
+	t.Run("in the source nobody's hops are believed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(2)
+		forged := created("ok")
+		forged.Headers = queue.Trail{Hop: 9, Class: "fatal", Code: "x", Message: "gone", Attempts: 5, BlockedBy: "B"}.Append(forged.Headers)
+		w.put(forged)
+		r := trace(t, "A", tracing(w))
+		if e := r.Events[0]; r.State != inspect.StateWaiting || e.Class != "" || e.Hop != 0 || e.Message != "" || e.BlockedBy != "" || e.Attempts != 0 {
+			t.Errorf("%s %+v", r.State, e)
+		}
+	})
+	t.Run("an undecodable record, and a ledger that is none", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(2)
+		w.put(queue.Record{Topic: source, Partition: 1, Key: []byte("A"), Value: []byte("\xff\x00")})
+		w.put(queue.Record{Topic: dlq, Partition: 1, Key: []byte("A"), Value: []byte("\xff\x00"), Headers: queue.Trail{Hop: 1, Origin: queue.Position{Topic: source, Partition: 1}}.Append(nil)})
+		w.put(queue.Record{Topic: names().Audit(), Partition: 1, Key: []byte("1/0"), Value: nil})
+		r := trace(t, "A", tracing(w))
+		if len(r.Events) != 2 || r.Events[0].Order != nil || r.Order != nil {
+			t.Errorf("%+v", r.Events)
+		}
+	})
 }
