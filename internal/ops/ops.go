@@ -42,7 +42,7 @@ type Ops struct {
 
 	mu     sync.Mutex
 	checks []obs.Check
-	seen   map[string]obs.Health // when which status of a check was first seen
+	seen   map[int]obs.Health // by place in checks: since when it has which status
 	mounts map[string]http.Handler
 }
 
@@ -56,7 +56,7 @@ func New(o Options) (*Ops, error) {
 	case o.Gatherer == nil:
 		return nil, errors.New("ops: Options.Gatherer is required")
 	}
-	p := &Ops{o: o, since: time.Now(), level: &levels{v: o.Level, log: o.Log}, seen: map[string]obs.Health{}, mounts: map[string]http.Handler{}}
+	p := &Ops{o: o, since: time.Now(), level: &levels{v: o.Level, log: o.Log}, seen: map[int]obs.Health{}, mounts: map[string]http.Handler{}}
 	p.Add(obs.Check{Name: "started", Probes: obs.Startup | obs.Ready, Report: p.starting})
 	return p, nil
 }

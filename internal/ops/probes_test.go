@@ -97,6 +97,23 @@ func TestHealthNamesEveryCheckAndSinceWhen(t *testing.T) {
 	})
 }
 
+func TestHealthShowsTheWorseOfTwoChecksOfOneName(t *testing.T) {
+	t.Parallel()
+	good := obs.Check{Name: "partitions", Report: func() obs.Health { return obs.Health{Status: obs.Pass} }}
+	bad := obs.Check{Name: "partitions", Report: func() obs.Health { return obs.Health{Status: obs.Warn, Err: errAway} }}
+	for _, both := range [][]obs.Check{{good, bad}, {bad, good}} {
+		d := newDesk(t)
+		d.ops.Started()
+		d.ops.Add(both...)
+		a := d.get("/health")
+		checks, _ := a.body["checks"].(map[string]any)
+		one, _ := checks["partitions"].(map[string]any)
+		if one["status"] != "warn" || one["error"] != "away" {
+			t.Errorf("%s", a.raw)
+		}
+	}
+}
+
 func TestMetricsOfTheBuild(t *testing.T) {
 	t.Parallel()
 	a := newDesk(t).get("/metrics")
