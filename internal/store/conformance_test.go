@@ -66,14 +66,18 @@ func database(driver, dsn string, connect func(testing.TB) *sql.DB) storetest.Da
 		Options:  store.Options{Driver: driver, DSN: dsn, Migrate: true, Log: slog.New(slog.DiscardHandler)},
 		Exec: func(t testing.TB, query string) {
 			t.Helper()
-			if _, err := connect(t).ExecContext(t.Context(), query); err != nil {
+			db := connect(t)
+			defer db.Close()
+			if _, err := db.ExecContext(t.Context(), query); err != nil {
 				t.Fatalf("%s: %v", query, err)
 			}
 		},
 		Int: func(t testing.TB, query string) int64 {
 			t.Helper()
 			var n int64
-			if err := connect(t).QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+			db := connect(t)
+			defer db.Close()
+			if err := db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
 				t.Fatalf("%s: %v", query, err)
 			}
 			return n

@@ -36,6 +36,7 @@ func (s *Store) expired(
 	ctx context.Context, group string, before time.Time, source queue.Position, committed []queue.Position,
 ) (old []queue.RowKey, err error) {
 	err = s.look(ctx, "read expired messages", func(tx *sql.Tx) error {
+		old = nil
 		for next := int64(-1); len(old) < expireMax; {
 			rows := 0
 			rs, err := tx.QueryContext(ctx, s.text.expired,

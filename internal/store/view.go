@@ -11,26 +11,34 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 )
 
-// look runs fn on one reading connection, in one look at the database.
+// look runs fn on one reading connection, in one look at the database. Where the connection turns out to be dead it looks
+// again, once: it may have died long ago. So fn begins with nothing.
 func (s *Store) look(ctx context.Context, doing string, fn func(*sql.Tx) error) error {
+	lost, err := s.lookOnce(ctx, doing, fn)
+	if lost && ctx.Err() == nil {
+		_, err = s.lookOnce(ctx, doing, fn)
+	}
+	return err
+}
+
+func (s *Store) lookOnce(ctx context.Context, doing string, fn func(*sql.Tx) error) (lost bool, err error) {
 	l, err := s.current(ctx)
 	if err != nil {
-		return whole(s.dialect, doing, err)
+		return false, whole(s.dialect, doing, err)
 	}
 	moment := s.dialect.syntax().looks
 	tx, err := l.read.BeginTx(ctx, &moment)
 	if err != nil {
-		return whole(s.dialect, doing, err)
+		return s.abandon(ctx, l, err), whole(s.dialect, doing, err)
 	}
 	err = fn(tx)
 	if back := tx.Rollback(); err == nil && !errors.Is(back, sql.ErrTxDone) {
 		err = back
 	}
 	if err != nil {
-		s.abandon(ctx, l, err)
-		return whole(s.dialect, doing, err)
+		return s.abandon(ctx, l, err), whole(s.dialect, doing, err)
 	}
-	return nil
+	return false, nil
 }
 
 // Order returns what the database knows of one order.
@@ -40,6 +48,7 @@ func (s *Store) Order(ctx context.Context, group, orderID string) (queue.OrderVi
 		return v, nil // no database holds it
 	}
 	err := s.look(ctx, "read order", func(tx *sql.Tx) error {
+		v = queue.OrderView{OrderID: orderID}
 		if err := s.appliedOrder(ctx, tx, group, &v); err != nil {
 			return err
 		}

@@ -67,8 +67,7 @@ func (s *Servers) Stop() {
 	defer s.mu.Unlock()
 	for _, x := range []*Server{s.postgres, s.maria} {
 		if x != nil {
-			x.Stop()
-			_ = os.RemoveAll(x.dir)
+			x.Close()
 		}
 	}
 }
@@ -247,6 +246,15 @@ func (s *Server) Stop() {
 		<-done
 	}
 }
+
+// Close stops the server and removes its folder.
+func (s *Server) Close() {
+	s.Stop()
+	_ = os.RemoveAll(s.dir)
+}
+
+// Home is a database that every server of the kind has.
+func (s *Server) Home() string { return s.kind.home() }
 
 // Port is where it listens, on the loopback interface.
 func (s *Server) Port() int { return s.port }

@@ -18,7 +18,7 @@ func mysqlKind() kind {
 			return command("mysql", find("mariadbd", mysqlFolders), "--no-defaults", "--user=mysql",
 				"--datadir="+filepath.Join(s.dir, "data"), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port),
 				"--socket="+filepath.Join(s.dir, "s"), "--pid-file="+filepath.Join(s.dir, "pid"), "--max-connections=300",
-				"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--skip-name-resolve")
+				"--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M", "--skip-name-resolve")
 		},
 		dsn: func(s *Server, database string) string {
 			return fmt.Sprintf("root@tcp(127.0.0.1:%d)/%s", s.port, database)
