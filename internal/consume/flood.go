@@ -52,7 +52,7 @@ func (f *flood) admits(it *item) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.halted {
+	if !f.halted || it == f.probe {
 		return true
 	}
 	if f.probe != nil || f.now().Before(f.probeAt) {
@@ -73,7 +73,7 @@ func (f *flood) mayDie(it *item) bool {
 	switch {
 	case it.dies || it == f.probe:
 		return true
-	case f.halted, f.o.InRow > 0 && f.row+f.pending >= f.o.InRow:
+	case f.halted, f.tooMany(f.pending):
 		f.refused = true
 		return false
 	}
@@ -132,7 +132,7 @@ func (f *flood) settle(it *item, what fate) (halted, changed, release bool) {
 		f.row = 0
 		f.note(false)
 	}
-	if !f.halted && f.tooMany() {
+	if !f.halted && f.tooMany(0) {
 		f.halted, f.probeAt = true, f.now().Add(f.o.Probe)
 	}
 	release = f.refused || probe
@@ -157,9 +157,10 @@ func (f *flood) note(letter bool) {
 	f.at = (f.at + 1) % f.o.Window
 }
 
-func (f *flood) tooMany() bool {
-	return f.o.InRow > 0 && f.row >= f.o.InRow ||
-		f.o.Ratio > 0 && len(f.window) == f.o.Window && float64(f.letters) >= f.o.Ratio*float64(f.o.Window)
+// tooMany reports whether the limit is reached, with some more letters than were noted.
+func (f *flood) tooMany(more int) bool {
+	return f.o.InRow > 0 && f.row+more >= f.o.InRow ||
+		f.o.Ratio > 0 && len(f.window) == f.o.Window && float64(f.letters+more) >= f.o.Ratio*float64(f.o.Window)
 }
 
 // due reports whether the partition is halted, and whether a probe may start.

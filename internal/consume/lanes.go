@@ -97,7 +97,7 @@ func (l *lanes) fronts(limit int) []*item {
 			later[q] = append(later[q], ln)
 			continue
 		case !front.claim.flood.admits(front):
-			l.held = append(l.held, ln)
+			l.keep(ln)
 			continue
 		}
 		l.pay(q)
@@ -165,7 +165,14 @@ func (l *lanes) hold(it *item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	it.lane.busy = false
-	l.held = append(l.held, it.lane)
+	l.keep(it.lane)
+}
+
+// keep holds a lane. What its front failed of may be over when it starts again. The lock is held.
+func (l *lanes) keep(ln *lane) {
+	m := ln.items[0].msg
+	m.failure, m.tries = nil, 0
+	l.held = append(l.held, ln)
 }
 
 // fresh reports whether a lane has a record in front that has not failed.

@@ -135,3 +135,41 @@ func TestLanesForgetWhatIsFinished(t *testing.T) {
 		t.Errorf("%d lanes are left", len(l.byKey))
 	}
 }
+
+// While fresh records wait, retries are at most one of five; without any they have all the room there is.
+func TestRetriesLeaveRoomForFreshRecords(t *testing.T) {
+	t.Parallel()
+	l := newLanes()
+	source, tier := &claim{role: queue.RoleSource}, &claim{role: queue.RoleRetry}
+	for i := range 300 {
+		l.push("retry "+strconv.Itoa(i), laneItem(tier, i))
+		l.push("fresh "+strconv.Itoa(i), laneItem(source, i))
+	}
+	failed := laneItem(source, 1_000)
+	failed.alone.Store(true)
+	l.push("failed", failed)
+	retried, total := 0, 0
+	for len(l.ready[fresh]) > 0 {
+		for _, it := range l.fronts(7) {
+			total++
+			if it.claim == tier || it == failed {
+				retried++
+			}
+			if len(l.ready[fresh]) > 0 && float64(retried) > 0.2*float64(total)+1 {
+				t.Fatalf("%d of %d are retries", retried, total)
+			}
+			l.finish(it)
+		}
+	}
+	if retried < 60 {
+		t.Errorf("%d retries beside 300 fresh ones: they starve", retried)
+	}
+	for range 1_000 {
+		for _, it := range l.fronts(7) {
+			l.finish(it)
+		}
+	}
+	if l.depth() != 0 {
+		t.Errorf("%d records are left", l.depth())
+	}
+}

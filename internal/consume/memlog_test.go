@@ -24,6 +24,7 @@ type MemLog struct {
 
 	Refuse     func(m queue.Message) error // the publication fails with it
 	Mute       bool                        // never answers
+	Unreadable [2]int64                    // offsets of partition 0 of the source that nobody is given, from and to
 	Blind      bool                        // nobody knows where it ends
 	Paused     map[string]int              // how often a topic was paused
 	Partitions int32
@@ -156,7 +157,9 @@ func (c *memClaim) feed(ctx context.Context) {
 		c.log.mu.Lock()
 		changed := c.log.changed
 		var r queue.Record
-		ready := !c.paused && next < int64(len(c.log.records[c.at]))
+		bad := c.log.Unreadable
+		stuck := c.at == partition{"orders", 0} && next >= bad[0] && next < bad[1]
+		ready := !c.paused && !stuck && next < int64(len(c.log.records[c.at]))
 		if ready {
 			r = c.log.records[c.at][next]
 		}
