@@ -29,8 +29,8 @@ func (c *Config) validateConsume(r *rules) {
 		"topic and group are too long together: Kafka allows topic names of 249 characters")
 	r.must(w.InstanceID == "" || topicName.MatchString(w.InstanceID), "consume.instance_id", "",
 		"%q is not an instance id: letters, digits, dot, underscore, hyphen", shorten(w.InstanceID))
-	r.between(w.Order != "none" || w.OnDead != "hold", "consume.on_dead", "consume.order", "hold needs order key or partition",
-		"hold keeps the order of messages, and consume.order is none")
+	r.between(w.Order == "key" || w.OnDead != "hold", "consume.on_dead", "consume.order", "hold needs order key",
+		"hold keeps the order of each order's messages, and consume.order is %s", w.Order)
 	r.between(w.EffectFile == "" || w.Handler == "sql", "consume.effect_file", "consume.handler", "", "is SQL, and consume.handler is %s", w.Handler)
 	r.between(w.Local.Base <= w.Local.Cap, "consume.local.base", "consume.local.cap", "",
 		"%s is above consume.local.cap (%s)", FormatDuration(w.Local.Base), FormatDuration(w.Local.Cap))
