@@ -111,3 +111,43 @@ func TestAuditBesideLoadAndKills(t *testing.T) {
 		t.Errorf("dev ends with %d after Ctrl-C", code)
 	}
 }
+
+// The same figures on real Kafka: the orders of the file are applied or dead, a second sending of it is duplicates alone, a
+// group that is set back to the start is balanced still, and a dead order is found with every step.
+func TestAuditAndTraceOnRealKafka(t *testing.T) {
+	t.Parallel()
+	k := startKafka(t, 1)
+	b := newBox(t, "ORDERCTL_KAFKA_BROKERS="+k.Addrs())
+	b.env = append(b.env, "ORDERCTL_STORE_DSN="+filepath.Join(b.home, "orders.db"))
+	file, err := filepath.Abs(realOrders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.must(0, time.Minute, "topics", "apply", "--yes")
+	b.must(0, time.Minute, "db", "migrate")
+	send := func() { b.must(0, 2*time.Minute, "produce", "--file", file, "--via", "kafka", "-q") }
+	send()
+	b.must(6, 3*time.Minute, "consume", "--until-empty")
+	if sum := audited(t, b, 0); sum.Verdict != "BALANCED" || sum.Accepted != allOrders || sum.Applied != validOrders || sum.Dead != dirtyOrders {
+		t.Errorf("after one reading: %+v", sum)
+	}
+	send()
+	if sum := audited(t, b, 0); sum.Verdict != "BALANCED" || sum.InWork != allOrders || sum.Records != 2*allOrders {
+		t.Errorf("with as many waiting: %+v", sum)
+	}
+	b.must(0, 3*time.Minute, "consume", "--until-empty")
+	if sum := audited(t, b, 0); sum.Verdict != "BALANCED" || sum.Accepted != allOrders || sum.Records != 2*allOrders {
+		t.Errorf("after a second sending: %+v", sum)
+	}
+	rewind(t, k.Addrs(), "orders-worker", "orders", 12)
+	if sum := audited(t, b, 0); sum.Verdict != "BALANCED" {
+		t.Errorf("after the group was set back: %+v", sum)
+	}
+	r := b.must(0, time.Minute, "trace", "539337")
+	for _, want := range []string{"order 539337  DEAD  CREATED 670.38 GBP; searched partition ", ", database\n", "  accepted CREATED, request ", "  dead, invalid/#/user_id, attempts 0\n"} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("trace lacks %q:\n%s", want, r.stdout)
+		}
+	}
+	b.must(7, time.Minute, "trace", "nobody")
+}
