@@ -52,12 +52,15 @@ func (v *view) draw(c graph, width int) []line {
 		c.top = niceTop(most)
 	}
 	lines := []line{between(c.title, say(faint, span(v.s.Range)), width, v.g)}
-	body := v.body(c, cols, rows)
+	body, blank := v.body(c, cols, rows), math.IsNaN(maximum(c.first, c.second))
 	parts := divisions(rows)
 	for r := range rows {
 		label, bar := "", v.g.Bar
 		if r%((rows-1)/parts) == 0 {
 			label, bar = short(c.top*float64(rows-1-r)/float64(rows-1)), v.g.Tick
+			if blank && r < rows-1 {
+				label = "" // nothing was seen: there is no scale
+			}
 		}
 		l := say(faint, right(label, axisWidth-1, v.g)+bar)
 		lines = append(lines, append(l, body[r]...).fit(width, v.g))

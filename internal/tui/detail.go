@@ -87,7 +87,7 @@ func (v *view) aboutPartition(sample Sample, r Row) []line {
 		firstLine,
 		say(faint, "  owner  ", plain, owner+still+fmt.Sprintf("   lost %s, ahead %s", count(r.Lost), count(r.Ahead))),
 		say(faint, "  why    ", plain, why(r)),
-		say(faint, "  shell  ", plain, v.shell("lag", sample.Group.Name, "-t", r.Topic, "-p", fmt.Sprint(r.Partition), "--all")),
+		say(faint, "  shell  ", plain, v.shell("lag", sample.Group.Name, "-t", r.Topic, "-p", fmt.Sprint(r.Partition), "--watch")),
 	}
 }
 
@@ -112,7 +112,7 @@ func (v *view) aboutTier(sample Sample, r Row) []line {
 		append(line{p}, say(fmt.Sprintf("   waiting %s, due now %s   in %s, out %s", count(r.Unread), count(r.Overdue), perSecond(r.In), perSecond(r.Out)))...),
 		say(faint, "  next   ", plain, dueCell(r).text),
 		say(faint, "  why    ", plain, why(r)),
-		say(faint, "  shell  ", plain, v.shell("lag", sample.Group.Name, "-t", r.Topic, "--all")),
+		say(faint, "  shell  ", plain, v.shell("lag", sample.Group.Name, "-t", r.Topic, "--watch")),
 	}
 }
 

@@ -57,7 +57,7 @@ func signed(m lag.Maybe[float64]) string {
 	}
 }
 
-// age writes a length of time with at most two units: 480ms, 9s, 1m10s, 2h05m, 3d4h.
+// age writes a length of time with at most two units: 480ms, 9s, 1m10s, 2h05m, 3d04h.
 func age(seconds float64) string {
 	switch s := int64(math.Round(seconds)); {
 	case seconds < 0:
@@ -67,12 +67,19 @@ func age(seconds float64) string {
 	case s < 60:
 		return fmt.Sprintf("%ds", s)
 	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+		return twoUnits(s/60, "m", s%60, "s")
 	case s < 86400:
-		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
+		return twoUnits(s/3600, "h", s/60%60, "m")
 	default:
-		return fmt.Sprintf("%dd%dh", s/86400, s/3600%24)
+		return twoUnits(s/86400, "d", s/3600%24, "h")
 	}
+}
+
+func twoUnits(a int64, large string, b int64, small string) string {
+	if b == 0 {
+		return fmt.Sprintf("%d%s", a, large)
+	}
+	return fmt.Sprintf("%d%s%02d%s", a, large, b, small)
 }
 
 func maybeAge(m lag.Maybe[float64]) string {

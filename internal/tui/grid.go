@@ -59,6 +59,9 @@ func (v *view) noRows(all, shown int) string {
 func (v *view) tableTitle(all, shown int) []string {
 	s := v.s
 	head := "Partitions " + digits(int64(all))
+	if s.shown() == nil {
+		head = "Partitions " + unknown
+	}
 	if shown > 0 && shown < len(s.Order) {
 		head += fmt.Sprintf(", rows %d-%d", s.First+1, s.First+shown)
 	}
@@ -119,7 +122,8 @@ func (v *view) cells(columns []column, r Row) []piece {
 
 // fitColumns measures the columns and lets those leave for which there is no room.
 func (v *view) fitColumns(columns []column, cells [][]piece) ([]column, []int) {
-	const marker, between = 3, 2
+	const marker = 3
+	between := len(v.columnGap())
 	widths := make([]int, len(columns))
 	for i, c := range columns {
 		widths[i] = max(c.least, text.Width(c.name))
@@ -156,9 +160,17 @@ func (v *view) fitColumns(columns []column, cells [][]piece) ([]column, []int) {
 		}
 	}
 	if spare := need() - v.lay.W; spare > 0 { // the name has to give
-		widths[0] = max(widths[0]-spare, 3)
+		widths[0] = max(widths[0]-spare, min(widths[0], columns[0].least))
 	}
 	return columns, widths
+}
+
+// columnGap stands between columns.
+func (v *view) columnGap() string {
+	if v.lay.Size == Narrow {
+		return " "
+	}
+	return "  "
 }
 
 func (v *view) heading(columns []column, widths []int) line {
@@ -174,7 +186,7 @@ func (v *view) heading(columns []column, widths []int) line {
 			parts[i] = left(name, widths[i], v.g)
 		}
 	}
-	return say(faint, "   "+strings.Join(parts, "  "))
+	return say(faint, "   "+strings.Join(parts, v.columnGap()))
 }
 
 func (v *view) rowLine(columns []column, widths []int, cells []piece, r Row) line {
@@ -199,7 +211,7 @@ func (v *view) rowLine(columns []column, widths []int, cells []piece, r Row) lin
 			p.text = left(p.text, widths[i], v.g)
 		}
 		if i > 0 {
-			l = append(l, piece{"  ", plain})
+			l = append(l, piece{v.columnGap(), plain})
 		}
 		l = append(l, p)
 	}

@@ -99,16 +99,14 @@ func (v *view) banner() line {
 	switch {
 	case s.Paused != nil && s.Phase == PhaseLive:
 	case s.Fail.Tries > 0:
-		when := ""
-		switch left := s.Fail.Next.Sub(s.Now).Seconds(); {
-		case s.PollAt.After(s.Now) && left > 0 || s.Setup.SelfPaced && left > 0:
-			when = fmt.Sprintf(". Try %d in %s. R: now", s.Fail.Tries+1, age(max(wholeSeconds(left), 1)))
-		default:
-			when = fmt.Sprintf(". Try %d", s.Fail.Tries+1)
+		text, next := g.foreign(strings.TrimSuffix(s.Fail.Text, ".")), fmt.Sprintf(". Try %d", s.Fail.Tries+1)
+		if left := s.Fail.Next.Sub(s.Now).Seconds(); left > 0 {
+			next += " in " + age(max(wholeSeconds(left), 1))
+			if long := next + ". R: now"; 3+width(text)+len(long) <= v.lay.W {
+				next = long
+			}
 		}
-		text := g.foreign(strings.TrimSuffix(s.Fail.Text, "."))
-		room := max(v.lay.W-4-len(when), 8)
-		return say(bad, " "+g.Bad+" "+g.cut(text, room)+when)
+		return say(bad, " "+g.Bad+" "+g.cut(text, max(v.lay.W-3-len(next), 8))+next)
 	case s.Phase == PhaseStale:
 		return say(bad, " "+g.Bad+" Kafka: "+g.foreign(s.Fail.Text))
 	}
@@ -164,8 +162,9 @@ func (v *view) totals() line {
 	if v.lay.Size == Wide && gr.SLO > 0 {
 		l = append(l, plainPiece(v.gap()+"SLO "+span(time.Duration(gr.SLO*float64(time.Second)))+breach(gr)))
 	}
-	if grade(gr.Severity) > 0 && v.lay.Size != Narrow {
-		l = append(l, say(v.gap(), toneOf(gr.Severity), gr.Severity+" "+gr.Status)...)
+	verdict := say(v.gap(), toneOf(gr.Severity), gr.Severity)
+	if grade(gr.Severity) > 0 && l.width()+verdict.width() <= v.lay.W {
+		l = append(l, verdict...)
 	}
 	return l
 }
@@ -220,7 +219,7 @@ func (v *view) side() line {
 	}
 	next := ""
 	if p := sample.Pending; p.Known && !p.V.NextDue.IsZero() && len(l) == 0 {
-		next = ", next " + age(max(wholeSeconds(p.V.NextDue.Sub(v.s.clock()).Seconds()), 0))
+		next = ", next " + age(max(wholeSeconds(p.V.NextDue.Sub(v.s.edge()).Seconds()), 0))
 	}
 	l = append(l, say(" Retry ", strong, retry, plain, next+gap+"Parked ", strong, parked, plain, gap+"Dead ", strong, dead)...)
 	if more, ok := v.newDead(sample); ok && more > 0 {

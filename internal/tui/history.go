@@ -270,3 +270,14 @@ func whole(m lag.Maybe[int64]) float32 {
 	}
 	return float32(m.V)
 }
+
+// Known is how many samples of a span are kept in full.
+func (h History) Known(end time.Time, span time.Duration) int {
+	n := 0
+	for _, p := range h.fine {
+		if p.at.After(end.Add(-span)) && !p.at.After(end) && !isNaN(p.totals[seriesUnread]) {
+			n++
+		}
+	}
+	return n
+}

@@ -95,3 +95,6 @@ func left(s string, cells int, g Glyphs) string {
 	s = g.cut(s, cells)
 	return s + strings.Repeat(" ", max(cells-text.Width(s), 0))
 }
+
+// width is how many cells a text takes.
+func width(s string) int { return text.Width(s) }

@@ -65,7 +65,7 @@ func (v *view) deadWords(sample Sample) string {
 		classes = append(classes, v.g.foreign(c.Class)+" "+digits(c.Count))
 	}
 	if at, ok := newestOf(p); ok {
-		newest = ", newest " + age(max(wholeSeconds(v.s.clock().Sub(at.Newest).Seconds()), 0)) + " ago"
+		newest = ", newest " + age(max(wholeSeconds(v.s.edge().Sub(at.Newest).Seconds()), 0)) + " ago"
 	}
 	return "dead " + digits(p.Dead) + newest + ": " + strings.Join(classes, ", ")
 }
@@ -124,7 +124,7 @@ func (v *view) classes(most, width int) []line {
 	for _, c := range sample.Pending.V.Classes {
 		ago := ""
 		if !c.Newest.IsZero() {
-			ago = coarse(v.s.clock().Sub(c.Newest)) + " ago"
+			ago = coarse(v.s.edge().Sub(c.Newest)) + " ago"
 		}
 		example := ""
 		if c.OrderID != "" {
@@ -171,7 +171,9 @@ func (v *view) deadLetters() {
 		v.lines([]line{say("  " + v.shell("dlq", "replay", "-g", sample.Group.Name, "--class", c.Class, "--dry-run"))})
 	}
 	v.put(v.rule("Events"), false)
-	v.lines(v.notes(max(v.lay.H-1-len(v.out), 0)))
+	for _, l := range v.notes(max(v.lay.H-1-len(v.out), 0)) {
+		v.add(append(line{{"  ", plain}}, l...))
+	}
 }
 
 func (v *view) lines(list []line) {

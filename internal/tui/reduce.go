@@ -61,9 +61,11 @@ func (s State) sampled(e Sampled) (State, []Effect) {
 	s.History = s.History.Push(sample, covers)
 	s.Last, s.Phase, s.Fail, s.Now, s.Fresh, s.Stride = &sample, PhaseLive, Failure{}, e.At, e.At, s.Interval
 	s = s.scaled().notice(e.Notice, true).forget()
-	if s.rested(resortAfter) {
+	switch {
+	case s.Paused != nil: // the rows of the pause stay
+	case s.rested(resortAfter):
 		s.Order, s.SortedAt = s.sorted(sample.Rows), s.Now
-	} else {
+	default:
 		s.Order = s.rearranged(sample.Rows)
 	}
 	next := s.PollAt.Add(s.Interval)

@@ -25,9 +25,9 @@ func (v *view) columns() []column {
 	part := column{name: "PART", right: true, least: 5, cell: partCell}
 	backlog := column{name: "UNREAD", right: true, least: 7, cell: unreadCell}
 	oldest := column{name: "OLDEST", right: true, least: 6, cell: oldestCell}
-	status := column{name: "STATUS", least: 9, most: 16, cell: func(v *view, r Row) piece { return statusPiece(r) }}
+	status := column{name: "STATUS", least: 8, most: 16, cell: func(v *view, r Row) piece { return statusPiece(r) }}
 	if v.lay.Size == Narrow {
-		topic.most, topic.least = 12, 5
+		topic.most, part.least, backlog.least = 12, 4, 6
 		return []column{topic, part, backlog, oldest, status}
 	}
 	if v.lay.Size == Normal {
