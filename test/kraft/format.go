@@ -58,7 +58,7 @@ func (c *Cluster) properties(id int) string {
 	lines = append(lines,
 		fmt.Sprintf("transaction.state.log.min.isr=%d", isr), fmt.Sprintf("share.coordinator.state.topic.min.isr=%d", isr),
 		"offsets.topic.segment.bytes=8388608", "transaction.state.log.segment.bytes=8388608")
-	return strings.Join(lines, "\n") + "\n"
+	return strings.Join(append(lines, c.extra...), "\n") + "\n"
 }
 
 // format writes the configurations and formats the storage: once by Kafka's tool, for the other nodes by copy, where only
@@ -72,7 +72,8 @@ func (c *Cluster) format(ctx context.Context) error {
 			return fmt.Errorf("write properties of node %d: %w", i+1, err)
 		}
 	}
-	if _, err := c.Tool(ctx, "kafka.tools.StorageTool", "format", "-t", c.ID, "-c", c.propsFile(1)); err != nil {
+	args := append([]string{"format", "-t", c.ID, "-c", c.propsFile(1)}, c.formatArgs...)
+	if _, err := c.Tool(ctx, "kafka.tools.StorageTool", args...); err != nil {
 		return err
 	}
 	const checkpoint = "bootstrap.checkpoint"

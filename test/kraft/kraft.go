@@ -27,6 +27,9 @@ type Cluster struct {
 	dir   string
 	lib   string
 	nodes []*node
+
+	extra      []string // further lines of the properties, which win
+	formatArgs []string // further arguments of the format tool
 }
 
 type node struct {
