@@ -86,7 +86,7 @@ func TestTraceFetchesOnePartitionOfAWindow(t *testing.T) {
 	b, fetched := counted(t)
 	p := newTestProcess(t, "topics", "apply", "--yes", "-q")
 	environ := append(p.environ, "ORDERCTL_KAFKA_BROKERS="+b.Addr(), "ORDERCTL_TOPICS_PARTITIONS=3")
-	p.env.environ = environ
+	p.environ = environ
 	if code := run(p.env); code != exitOK {
 		t.Fatalf("topics apply: %d %s", code, p.err)
 	}
@@ -117,7 +117,7 @@ func TestTraceFetchesOnePartitionOfAWindow(t *testing.T) {
 	}
 	before := fetched.Load()
 	p = newTestProcess(t, "trace", orderID, "--since", "24h")
-	p.env.environ = environ
+	p.environ = environ
 	if code := run(p.env); code != exitOK || !strings.Contains(p.out.String(), "order A-1  WAITING") {
 		t.Fatalf("trace: %d %s%s", code, p.out, p.err)
 	}
