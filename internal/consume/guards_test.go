@@ -28,6 +28,12 @@ func refuseAll(but ...string) func(queue.Effect) error {
 	}
 }
 
+// pass lets time go by, and everything that is due happen.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 func (w *world) many(n int, p int32) {
 	for i := range n {
 		m := consume.OrderMessage("orders", consume.SampleOrder(fmt.Sprintf("P%d-%d", p, i), order.Created))
@@ -62,8 +68,7 @@ func TestAFloodOfLettersHaltsItsPartitionOnly(t *testing.T) {
 			w.many(200, 0)
 			w.many(200, 1)
 			worker, stop := w.start(t)
-			<-time.After(30 * time.Second)
-			synctest.Wait()
+			pass(30 * time.Second)
 			if n := len(w.letters()); n != 50 {
 				t.Errorf("batch %d: %d letters, want 50", batch, n)
 			}
@@ -73,14 +78,12 @@ func TestAFloodOfLettersHaltsItsPartitionOnly(t *testing.T) {
 			if len(w.applied()) != 200 || w.log.Committed("orders", 1) != 200 {
 				t.Errorf("the other partition is at %d", w.log.Committed("orders", 1))
 			}
-			<-time.After(2 * time.Minute)
-			synctest.Wait()
+			pass(2 * time.Minute)
 			if n := len(w.letters()); n != 52 {
 				t.Errorf("%d letters after two probes, want 52", n)
 			}
-			w.store.Refuse = nil
-			<-time.After(time.Minute)
-			synctest.Wait()
+			w.store.Set(func() { w.store.Refuse = nil })
+			pass(time.Minute)
 			if n, at := len(w.letters()), w.log.Committed("orders", 0); n != 52 || at != 200 || reasons(worker, "orders", 0) != nil {
 				t.Errorf("%d letters, commit %d, paused for %q", n, at, reasons(worker, "orders", 0))
 			}
@@ -104,7 +107,7 @@ func TestAShareOfLettersHaltsThePartition(t *testing.T) {
 		}
 		w.many(200, 0)
 		worker, stop := w.start(t)
-		<-time.After(time.Minute)
+		pass(time.Minute)
 		if got := len(w.letters()); got != 4 || !slices.Contains(reasons(worker, "orders", 0), "flood") {
 			t.Errorf("%d letters, paused for %q", got, reasons(worker, "orders", 0))
 		}
@@ -130,13 +133,13 @@ func TestLettersThatFollowOthersAreNoFlood(t *testing.T) {
 		w.store.Refuse = refuseAll("good")
 		w.many(3, 0)
 		worker, stop := w.start(t)
-		<-time.After(time.Second)
+		pass(time.Second)
 		w.produce("good", order.Created)
-		<-time.After(30 * time.Second)
+		pass(30 * time.Second)
 		if len(w.applied()) != 0 {
 			t.Error("a halted partition went on before its probe")
 		}
-		<-time.After(time.Minute)
+		pass(time.Minute)
 		if len(w.applied()) != 1 || reasons(worker, "orders", 0) != nil {
 			t.Errorf("applied %q, paused for %q", w.applied(), reasons(worker, "orders", 0))
 		}
@@ -190,7 +193,7 @@ func TestAnAttemptThatNeverEndsEndsTheProcess(t *testing.T) {
 		worker := w.worker(t)
 		ended := make(chan error, 1)
 		go func() { ended <- worker.Run(t.Context()) }()
-		<-time.After(20 * time.Second)
+		pass(20 * time.Second)
 		if times() != 1 {
 			t.Errorf("the session was ended %d times within 20 s", times())
 		}
@@ -266,7 +269,7 @@ func TestWhatWaitsIsNotStuck(t *testing.T) {
 				w.produce("A", order.Created, order.Paid)
 				w.produce("B", order.Created)
 				_, stop := w.start(t)
-				<-time.After(25 * time.Minute)
+				pass(25 * time.Minute)
 				if w.log.Committed("orders", 0) != 3 {
 					t.Errorf("commit %d of 3", w.log.Committed("orders", 0))
 				}
@@ -321,7 +324,7 @@ func TestAnUnreadableBatchHaltsItsPartitionOnly(t *testing.T) {
 		w.many(60, 0)
 		w.many(60, 1)
 		worker, stop := w.start(t)
-		<-time.After(time.Hour)
+		pass(time.Hour)
 		if got := reasons(worker, "orders", 0); !slices.Equal(got, []string{"batch"}) || w.log.Committed("orders", 0) != 4 {
 			t.Errorf("paused for %q at %d", got, w.log.Committed("orders", 0))
 		}
@@ -367,7 +370,7 @@ func TestAnOpenTransactionIsNotStuck(t *testing.T) {
 		w.log.Unreadable = [2]int64{4, 1 << 40}
 		w.many(10, 0)
 		worker, stop := w.start(t)
-		<-time.After(time.Hour)
+		pass(time.Hour)
 		if err := stop(); err != nil || times() != 0 || reasons(worker, "orders", 0) != nil {
 			t.Errorf("Run: %v, %d sessions ended", err, times())
 		}
@@ -439,32 +442,32 @@ func TestProbationRunsOneRecordAtATime(t *testing.T) {
 		w.produce("A", order.Created)
 		w.produce("B", order.Created)
 		_, stop := w.start(t)
-		<-time.After(10 * time.Second)
+		pass(10 * time.Second)
 		if want := []string{"A retry 1", "A done 0", "B retry 1", "B done 0", "A done 0"}; !slices.Equal(rows, want) {
 			t.Errorf("rows %q, want %q", rows, want)
 		}
 		w.many(50, 0)
-		<-time.After(time.Second)
+		pass(time.Second)
 		if c.most != 1 {
 			t.Errorf("%d records at once on probation", c.most)
 		}
 		r.mu.Lock()
 		r.unclean = 2 // not yet none
 		r.mu.Unlock()
-		<-time.After(time.Minute)
+		pass(time.Minute)
 		w.produce("C", order.Created)
-		<-time.After(time.Second)
+		pass(time.Second)
 		if !slices.Contains(rows, "C retry 1") {
 			t.Error("probation ended before there was no unclean end for a while")
 		}
 		r.mu.Lock()
 		r.unclean = 0
 		r.mu.Unlock()
-		<-time.After(time.Minute)
+		pass(time.Minute)
 		for i := range 50 {
 			w.produce(fmt.Sprint("D", i), order.Created)
 		}
-		<-time.After(time.Second)
+		pass(time.Second)
 		if c.most < 2 || slices.Contains(rows, "D0 retry 1") {
 			t.Errorf("%d records at once after probation", c.most)
 		}
@@ -549,7 +552,7 @@ func TestMessagesAreCountedAndForgotten(t *testing.T) {
 		w.o.Keeper, w.o.KeepDone = k, 30*24*time.Hour
 		w.o.Committed = func(context.Context) ([]queue.Position, error) { return commits, nil }
 		_, stop := w.start(t)
-		<-time.After(time.Second)
+		pass(time.Second)
 		reg := w.o.Reg.(*prometheus.Registry)
 		if dead, ok := sample(reg, "orderctl_consume_messages", `state="dead"`); !ok || dead != 7 {
 			t.Errorf("%v dead messages, %v", dead, ok)
@@ -560,11 +563,11 @@ func TestMessagesAreCountedAndForgotten(t *testing.T) {
 		k.mu.Lock()
 		k.err = errors.New("away")
 		k.mu.Unlock()
-		<-time.After(20 * time.Second)
+		pass(20 * time.Second)
 		if n, ok := sample(reg, "orderctl_consume_messages", `state="dead"`); ok {
 			t.Errorf("%v dead messages of a database that does not answer", n)
 		}
-		<-time.After(12 * time.Minute)
+		pass(12 * time.Minute)
 		k.mu.Lock()
 		calls := len(k.before)
 		age := time.Since(k.before[0])
@@ -588,7 +591,7 @@ func TestNothingIsForgottenWithoutTheCommits(t *testing.T) {
 		w.o.Keeper, w.o.KeepDone = k, time.Hour
 		w.o.Committed = func(context.Context) ([]queue.Position, error) { return nil, errors.New("coordinator is away") }
 		_, stop := w.start(t)
-		<-time.After(time.Hour)
+		pass(time.Hour)
 		if len(k.before) != 0 {
 			t.Errorf("%d clean-ups", len(k.before))
 		}

@@ -158,6 +158,13 @@ func (s *MemStore) Place(_ context.Context, _ string, key queue.RowKey, hop int,
 	return nil
 }
 
+// Set changes the store's behaviour under its lock.
+func (s *MemStore) Set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
 // Rows returns all rows by source offset.
 func (s *MemStore) Rows() []queue.Row {
 	s.mu.Lock()

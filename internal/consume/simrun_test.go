@@ -278,8 +278,8 @@ func (s *sim) invariant() string {
 // simulations is how many schedules one run plays: SIM names another number, for a long night.
 func simulations(t *testing.T, n uint64) uint64 {
 	t.Helper()
-	if testing.Short() {
-		return max(n/10, 25)
+	if testing.Short() || raced {
+		return max(n/10, 12)
 	}
 	if more := os.Getenv("SIM"); more != "" {
 		parsed, err := strconv.ParseUint(more, 10, 64)
@@ -341,7 +341,7 @@ func TestTheRulesHoldUnderRandomSchedulesInSQLite(t *testing.T) {
 	t.Parallel()
 	db := storetest.SQLite(t)
 	var n atomic.Int64
-	seen := simulate(t, simulations(t, 25), func(c *simConfig) {
+	seen := simulate(t, simulations(t, 12), func(c *simConfig) {
 		c.open = func() simStore { return &simDatabase{t: t, db: db, group: fmt.Sprintf("g%d", n.Add(1))} }
 	})
 	if seen["rule 5"] == 0 || seen["rule 10"] == 0 { // races are rare here; the directed schedules have one each
