@@ -201,10 +201,10 @@ func (h History) steps(end time.Time, span time.Duration, n int, mean bool, valu
 	if n <= 0 || span <= 0 {
 		return out
 	}
-	start, step := end.Add(-span), span/time.Duration(n)
+	start, step := end.Add(-span), float64(span)/float64(n)
 	for _, p := range h.points(start) {
 		v := value(p)
-		if isNaN(v) || step <= 0 {
+		if isNaN(v) {
 			continue
 		}
 		first, last := p.covers(start, step)
@@ -223,16 +223,15 @@ func (h History) steps(end time.Time, span time.Duration, n int, mean bool, valu
 	return out
 }
 
-// covers tells the steps that a point speaks for: those whose middle lies in its span, and the one that it lies in itself
-// where steps are longer than spans.
-func (p *point) covers(start time.Time, step time.Duration) (first, last int) {
-	floor := func(d time.Duration) int { return int(math.Floor(float64(d) / float64(step))) }
-	till := p.at.Sub(start)
-	if p.span < step {
-		i := floor(till - 1)
-		return i, i
+// covers tells the steps that a point speaks for: the one that it lies in, and those before it whose middle lies in its span.
+func (p *point) covers(start time.Time, step float64) (first, last int) {
+	floor := func(ns float64) int { return int(math.Floor(ns / step)) }
+	till := float64(p.at.Sub(start))
+	last = floor(till - 1)
+	if first = floor(till-float64(p.span)-step/2) + 1; first > last {
+		first = last
 	}
-	return floor(till-p.span-step/2) + 1, floor(till - step/2)
+	return first, last
 }
 
 // points are the fine ones if they reach back to start, else the coarse.

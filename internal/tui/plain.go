@@ -113,7 +113,7 @@ func (l *liner) write(s Sample, failed error) (pause time.Duration, err error) {
 func (l *liner) failure(at time.Time, failed error, pause time.Duration) (jsonLine, string) {
 	said, retry := firstLine(failed.Error()), math.Round(pause.Seconds()*10)/10
 	j := jsonLine{Schema: Schema, AsOf: at.UTC(), Events: []Note{}, Error: &said, RetrySeconds: &retry}
-	words := fmt.Sprintf("%s status=unknown error=%s retry_in=%s", at.UTC().Format(time.RFC3339), strconv.Quote(text.Safe(said)), age(max(wholeSeconds(retry), 1)))
+	words := fmt.Sprintf("%s status=unknown error=%s retry_in=%s", at.UTC().Format(time.RFC3339), strconv.Quote(said), age(max(wholeSeconds(retry), 1)))
 	if l.last != nil {
 		j.LastAt = &l.last.At
 		words += fmt.Sprintf(" last_unread=%s last_seen=%s", plainNumber(l.last.Group.Unread, l.last.Group.AtLeast), age(wholeSeconds(at.Sub(l.last.At).Seconds())))
@@ -136,7 +136,7 @@ func Words(s Sample) string {
 	g := s.Group
 	at := s.At.UTC().Format(time.RFC3339)
 	if g.Missing {
-		return at + " status=unknown error=" + strconv.Quote(text.Safe("consumer group "+g.Name+" does not exist"))
+		return at + " status=unknown error=" + strconv.Quote("consumer group "+g.Name+" does not exist")
 	}
 	state, members := unknown, unknown
 	if g.State.Known {
@@ -148,7 +148,7 @@ func Words(s Sample) string {
 	v := view{g: ASCII()}
 	retry, parked, dead := v.pendingWords(s)
 	bare := func(s string) string {
-		return strings.NewReplacer(",", "", "<= ", "<=", " (", "(", " old)", ")").Replace(s)
+		return strings.NewReplacer(",", "", "<= ", "<=", ">= ", ">=", " (", "(", " old)", ")").Replace(s)
 	}
 	return fmt.Sprintf("%s status=%s state=%s members=%s in=%s out=%s unread=%s change=%s oldest=%s worst=%s retry=%s parked=%s dead=%s",
 		at, word(g.Status), state, members, bare(bound(g.RatesMin, perSecond(g.In))), bare(bound(g.RatesMin, perSecond(g.Out))),
@@ -186,9 +186,8 @@ func plainNumber(m lag.Maybe[int64], atLeast bool) string {
 
 // word is a value that stays one word.
 func word(s string) string {
-	s = text.Safe(s)
 	if s == "" || strings.ContainsAny(s, " \"=") {
 		return strconv.Quote(s)
 	}
-	return s
+	return text.Safe(s)
 }
