@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"commerce.internal/orderctl/internal/queue"
+	"commerce.internal/orderctl/internal/store"
 )
 
 // lock takes the right to write away from everybody else until the returned function is called.
@@ -110,8 +111,15 @@ func TestTablesThatWentMissingAreAnOutage(t *testing.T) {
 
 func TestReadersSeeOneMoment(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "orders.db")
-	s := open(t, options(path))
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		readersSeeOneMoment(t, open(t, options(filepath.Join(t.TempDir(), "orders.db"))))
+	})
+	onServers(t, func(t *testing.T, e engine) { readersSeeOneMoment(t, open(t, e.database(t).Options)) })
+}
+
+func readersSeeOneMoment(t *testing.T, s *store.Store) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	torn := make(chan error, 1)
