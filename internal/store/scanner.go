@@ -39,7 +39,7 @@ func (c *scanner) statement() (st effectStatement, more bool, err error) {
 			if numeric(tok[1:]) {
 				out.WriteString(c.syntax.number)
 			}
-		case strings.Contains(c.syntax.foreign, tok[:1]):
+		case n == 1 && strings.Contains(c.syntax.foreign, tok):
 			return st, false, fmt.Errorf("%d: write a parameter as :name, not as %s", c.line, tok[:1])
 		case comment(tok):
 			out.WriteByte(' ')

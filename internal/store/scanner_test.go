@@ -13,7 +13,7 @@ func numbered() syntax {
 
 func TestStatementsOfAFile(t *testing.T) {
 	t.Parallel()
-	lite := (&sqliteDialect{}).syntax()
+	lite, pg, my := (&sqliteDialect{}).syntax(), (&postgresDialect{}).syntax(), (&mysqlDialect{}).syntax()
 	for _, c := range []struct {
 		name string
 		y    syntax
@@ -36,6 +36,14 @@ func TestStatementsOfAFile(t *testing.T) {
 		{
 			"numbers and casts of another database", numbered(), "SELECT a[1:2], :items::jsonb ->> 'x', b @> :order, d ? 'e'",
 			[]effectStatement{{"SELECT a[1:2], $1::jsonb ->> 'x', b @> $2, d ? 'e'", []string{"items", "order"}, 1}},
+		},
+		{
+			"quotes of PostgreSQL", pg, "SELECT $$ :x; ' $$, $a$ $$ :y; $a$, E'it\\'s :z;', e'\\\\', 'back\\', :status, :total_amount, /* a /* :b */ ; */ 1",
+			[]effectStatement{{"SELECT $$ :x; ' $$, $a$ $$ :y; $a$, E'it\\'s :z;', e'\\\\', 'back\\', $1, $2::bigint,   1", []string{"status", "total_amount"}, 1}},
+		},
+		{
+			"quotes and comments of MySQL", my, "SELECT 'it\\'s :x;', \"\\\":y;\", `z\\`, 5--3, :status # :a; it's\n, @v -- :b;\n, 1 --",
+			[]effectStatement{{"SELECT 'it\\'s :x;', \"\\\":y;\", `z\\`, 5--3, ?  \n, @v  \n, 1", []string{"status"}, 1}},
 		},
 		{"lower case", lite, "with x as (select 1) select :currency", []effectStatement{{"with x as (select 1) select ?", []string{"currency"}, 1}}},
 		{"a name ends where letters end", lite, "SELECT :items||:order", []effectStatement{{"SELECT ?||?", []string{"items", "order"}, 1}}},
@@ -71,6 +79,30 @@ func TestFilesThatAreRefused(t *testing.T) {
 	} {
 		if got, err := parseEffect((&sqliteDialect{}).syntax(), file); err == nil || err.Error() != want {
 			t.Errorf("%q: %+v, %v, want %s", file, got, err, want)
+		}
+	}
+}
+
+func TestFilesThatServersRefuse(t *testing.T) {
+	t.Parallel()
+	pg, my := (&postgresDialect{}).syntax(), (&mysqlDialect{}).syntax()
+	for _, c := range []struct {
+		y          syntax
+		file, want string
+	}{
+		{pg, "SELECT $1", "1: write a parameter as :name, not as $"},
+		{pg, "SELECT $a$ it", "1: what begins with $a$ has no end"},
+		{pg, "SELECT 1;\n/* /* */", "2: what begins with /* has no end"},
+		{pg, "SELECT E'\\'", "1: what begins with ' has no end"},
+		{pg, "DO $$ BEGIN END $$", "1: DO is not allowed here"},
+		{my, "SELECT ?", "1: write a parameter as :name, not as ?"},
+		{my, "SELECT 1 /*! ; COMMIT */", "1: /*! is not allowed here"},
+		{my, "SELECT 1;\n/*M! COMMIT */", "2: /*! is not allowed here"},
+		{my, "SELECT 'a\\'", "1: what begins with ' has no end"},
+		{my, "SET autocommit = 1", "1: SET is not allowed here"},
+	} {
+		if got, err := parseEffect(c.y, c.file); err == nil || err.Error() != c.want {
+			t.Errorf("%q: %+v, %v, want %s", c.file, got, err, c.want)
 		}
 	}
 }

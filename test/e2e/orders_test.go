@@ -94,6 +94,12 @@ func TestRealOrdersEndAsRowsOrLetters(t *testing.T) {
 	b := newBox(t, "ORDERCTL_KAFKA_BROKERS="+k.Addrs())
 	dsn := filepath.Join(b.home, "orders.db")
 	b.env = append(b.env, "ORDERCTL_STORE_DSN="+dsn)
+	realOrdersEnd(t, b, k.Addrs(), func() *sql.DB { return openDB(t, dsn) })
+}
+
+// realOrdersEnd sends the real orders through the topics and checks where each of them ends, twice.
+func realOrdersEnd(t *testing.T, b *box, brokers string, open func() *sql.DB) {
+	t.Helper()
 	file, err := filepath.Abs(realOrders)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +114,7 @@ func TestRealOrdersEndAsRowsOrLetters(t *testing.T) {
 	b.must(6, 3*time.Minute, "consume", "--until-empty")
 	check := func() {
 		t.Helper()
-		db := openDB(t, dsn)
+		db := open()
 		if n := count(t, db, "SELECT count(*) FROM orders"); n != validOrders {
 			t.Errorf("%d rows in orders, want %d", n, validOrders)
 		}
@@ -132,7 +138,7 @@ func TestRealOrdersEndAsRowsOrLetters(t *testing.T) {
 	}
 	check()
 
-	rewind(t, k.Addrs(), "orders-worker", "orders", 12)
+	rewind(t, brokers, "orders-worker", "orders", 12)
 	if n, _ := unread(t, b); n != allOrders {
 		t.Fatalf("after the rewind lag says %d, want %d", n, allOrders)
 	}

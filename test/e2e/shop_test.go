@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"commerce.internal/orderctl/internal/store/dbtest"
 )
 
 // effect is the shop's own SQL: it takes the goods from the stock when an order is created and notes every message that
@@ -30,7 +32,8 @@ const firstStock = 1_000_000_000
 // shop is a database with the shop's own tables, and what load was sent to it.
 type shop struct {
 	t      *testing.T
-	db     string // path
+	driver string // sqlite or postgres
+	db     string // path, or address
 	effect string // path
 	acked  string // path: message ids that were answered with 202, one a line
 }
@@ -40,18 +43,26 @@ func newShop(t *testing.T, dir string) *shop {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s := &shop{t: t, db: filepath.Join(dir, "orders.db"), effect: filepath.Join(t.TempDir(), "effect.sql"), acked: filepath.Join(t.TempDir(), "acked")}
-	if err := os.WriteFile(s.effect, []byte(effect), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s := &shop{t: t, driver: "sqlite", db: filepath.Join(dir, "orders.db"), effect: filepath.Join(t.TempDir(), "effect.sql"), acked: filepath.Join(t.TempDir(), "acked")}
 	db, err := sql.Open("sqlite", "file:"+s.db+"?_pragma=journal_mode(WAL)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	s.furnish(db, effect)
+	return s
+}
+
+// furnish makes the shop's tables and its SQL.
+func (s *shop) furnish(db *sql.DB, effect string) {
+	t := s.t
+	t.Helper()
+	if err := os.WriteFile(s.effect, []byte(effect), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, q := range []string{
-		"CREATE TABLE journal (message_id TEXT NOT NULL, status TEXT NOT NULL)",
-		"CREATE TABLE stock (product_id TEXT PRIMARY KEY, quantity INTEGER NOT NULL)",
+		"CREATE TABLE journal (message_id VARCHAR(300) NOT NULL, status VARCHAR(20) NOT NULL)",
+		"CREATE TABLE stock (product_id VARCHAR(64) PRIMARY KEY, quantity BIGINT NOT NULL)",
 	} {
 		if _, err := db.ExecContext(t.Context(), q); err != nil {
 			t.Fatal(err)
@@ -65,7 +76,17 @@ func newShop(t *testing.T, dir string) *shop {
 	if _, err := db.ExecContext(t.Context(), "INSERT INTO stock VALUES "+strings.Join(rows, ",")); err != nil {
 		t.Fatal(err)
 	}
-	return s
+}
+
+// open connects to the shop's database, to look.
+func (s *shop) open() *sql.DB {
+	s.t.Helper()
+	if s.driver == "sqlite" {
+		return openDB(s.t, s.db)
+	}
+	db := dbtest.Open(s.t, s.driver, s.db)
+	s.t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 func (s *shop) ackedIDs() []string {
@@ -88,7 +109,7 @@ func (s *shop) ackedIDs() []string {
 // settled waits until every message that was answered with 202 is finished.
 func (s *shop) settled(bound time.Duration) {
 	s.t.Helper()
-	db := openDB(s.t, s.db)
+	db := s.open()
 	ids := s.ackedIDs()
 	if len(ids) == 0 {
 		s.t.Fatal("no order was accepted: the test shows nothing")
@@ -123,7 +144,7 @@ func (s *shop) settled(bound time.Duration) {
 // exact checks that nothing took effect twice and that the stock is what the orders took from it.
 func (s *shop) exact() {
 	s.t.Helper()
-	db := openDB(s.t, s.db)
+	db := s.open()
 	if twice := count(s.t, db, "SELECT count(*) - count(DISTINCT message_id) FROM journal"); twice != 0 {
 		s.t.Errorf("%d messages took effect twice", twice)
 	}
@@ -161,11 +182,35 @@ func (s *shop) exact() {
 	if len(sold) == 0 {
 		s.t.Error("no order took anything: the stock shows nothing")
 	}
+	stock := left(s.t, db)
 	for product, n := range sold {
-		if left := count(s.t, db, "SELECT quantity FROM stock WHERE product_id = ?", product); int64(left) != firstStock-n {
-			s.t.Errorf("stock of %s is off by %d", product, int64(left)-(firstStock-n))
+		if stock[product] != firstStock-n {
+			s.t.Errorf("stock of %s is off by %d", product, stock[product]-(firstStock-n))
 		}
 	}
+}
+
+// left is what is on stock.
+func left(t *testing.T, db *sql.DB) map[string]int64 {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT product_id, quantity FROM stock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	stock := map[string]int64{}
+	for rows.Next() {
+		var product string
+		var n int64
+		if err := rows.Scan(&product, &n); err != nil {
+			t.Fatal(err)
+		}
+		stock[product] = n
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return stock
 }
 
 // port asks the kernel for a port that is free now.
