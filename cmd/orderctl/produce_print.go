@@ -45,7 +45,8 @@ func progressLine(p produce.Progress) string {
 		asked = perSecond(p.Asked)
 	}
 	line := fmt.Sprintf("%s  asked %s  sent %s  acked %s  p50 %s  p99 %s ms  late p99 %s  inflight %d  errors %d",
-		clock(p.Elapsed), asked, perSecond(p.Sent), perSecond(p.Acked), ms(p.Latency.P50), ms(p.Latency.P99), ms(p.SendDelay.P99), p.InFlight, p.Failures)
+		clock(p.Elapsed), asked, perSecond(p.Sent), perSecond(p.Acked), ms(p.Latency, p.Latency.P50), ms(p.Latency, p.Latency.P99),
+		ms(p.SendDelay, p.SendDelay.P99), p.InFlight, p.Failures)
 	if p.Dropped > 0 {
 		line += fmt.Sprintf("  dropped %d", p.Dropped)
 	}
@@ -63,7 +64,13 @@ func perSecond(f float64) string {
 	return digits(int64(f+0.5)) + "/s"
 }
 
-func ms(f float64) string { return fmt.Sprintf("%.1f", f) }
+// ms is a value of a distribution; of an empty one nothing is known.
+func ms(of produce.Latency, f float64) string {
+	if of.Count == 0 {
+		return "?"
+	}
+	return fmt.Sprintf("%.1f", f)
+}
 
 // printReport prints the summary of a run.
 func (s *session) printReport(r produce.Report) error {
@@ -84,7 +91,8 @@ func (s *session) printReport(r produce.Report) error {
 		name string
 		l    produce.Latency
 	}{{"latency", r.Latency}, {"send delay", r.SendDelay}, {"service", r.Service}} {
-		s.line(fmt.Sprintf("%-10s p50 %s  p90 %s  p99 %s  p999 %s  max %s ms", d.name, ms(d.l.P50), ms(d.l.P90), ms(d.l.P99), ms(d.l.P999), ms(d.l.Max)))
+		s.line(fmt.Sprintf("%-10s p50 %s  p90 %s  p99 %s  p999 %s  max %s ms", d.name, ms(d.l, d.l.P50), ms(d.l, d.l.P90),
+			ms(d.l, d.l.P99), ms(d.l, d.l.P999), ms(d.l, d.l.Max)))
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Errors)) {
 		s.line(fmt.Sprintf("errors     %s %s", digits(r.Errors[code]), code))

@@ -1,6 +1,7 @@
 package produce
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -54,7 +55,8 @@ type Window struct {
 	Seconds float64   `json:"seconds"`
 }
 
-// Latency is a distribution in milliseconds. Values above a minute count as a minute, and as clamped.
+// Latency is a distribution in milliseconds. Values above a minute count as a minute, and as clamped. Without a value it is
+// unknown: null, not 0.
 type Latency struct {
 	P50     float64 `json:"p50"`
 	P90     float64 `json:"p90"`
@@ -64,6 +66,15 @@ type Latency struct {
 	Mean    float64 `json:"mean"`
 	Count   int64   `json:"count"`
 	Clamped int64   `json:"clamped"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (l Latency) MarshalJSON() ([]byte, error) {
+	type plain Latency
+	if l.Count > 0 {
+		return json.Marshal(plain(l))
+	}
+	return []byte(`{"p50":null,"p90":null,"p99":null,"p999":null,"max":null,"mean":null,"count":0,"clamped":0}`), nil
 }
 
 // Failures counts the records that failed and were not expected to.

@@ -2,6 +2,7 @@ package produce
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -105,5 +106,30 @@ func TestHistogramsKeepThreeDigits(t *testing.T) {
 	}
 	if l.Count != 1_002 || l.Clamped != 1 {
 		t.Errorf("count %d, clamped %d", l.Count, l.Clamped)
+	}
+}
+
+func TestALatencyOfNothingIsUnknown(t *testing.T) {
+	t.Parallel()
+	none, err := json.Marshal(Latency{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := json.Marshal(Latency{Count: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, some map[string]*float64
+	if err := errors.Join(json.Unmarshal(none, &got), json.Unmarshal(one, &some)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range some {
+		v, there := got[name]
+		if counts := name == "count" || name == "clamped"; !there || counts != (v != nil) || some[name] == nil {
+			t.Errorf("%s: %v of nothing, %v of one 0", name, v, some[name])
+		}
+	}
+	if len(got) != len(some) {
+		t.Errorf("%s has not the members of %s", none, one)
 	}
 }
