@@ -145,7 +145,7 @@ func (l *Live) Sample(ctx context.Context) (Sample, error) {
 	if err != nil && len(seen.Groups) == 0 {
 		_ = l.link.drop() // a new client next time
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("kafka did not answer within %s: %w", span(l.opts.Now().Sub(start).Round(100*time.Millisecond)), &silence{err})
+			err = &silence{took: l.opts.Now().Sub(start), err: err}
 		}
 		return Sample{}, err
 	}
@@ -163,13 +163,18 @@ func (l *Live) Sample(ctx context.Context) (Sample, error) {
 	return s, nil
 }
 
-// silence hides the words of an error, which are those of the runtime, but not what it is.
-type silence struct{ err error }
+// silence is no answer in time. The words of the runtime for that say nothing to a reader.
+type silence struct {
+	took time.Duration
+	err  error
+}
 
 // Error implements error.
-func (s *silence) Error() string { return "it accepts connections, or nobody is there" }
+func (s *silence) Error() string {
+	return "Kafka did not answer within " + span(s.took.Round(100*time.Millisecond))
+}
 
-// Unwrap returns the error.
+// Unwrap returns what the runtime says.
 func (s *silence) Unwrap() error { return s.err }
 
 func (l *Live) wait(ctx context.Context) {

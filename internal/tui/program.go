@@ -8,6 +8,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -24,6 +25,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
+	_, err := show(ctx, o)
+	return err
+}
+
+func show(ctx context.Context, o Options) (*model, error) {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	r := &runner{opts: o}
@@ -44,11 +50,11 @@ func Run(ctx context.Context, o Options) error {
 	beside.Wait()
 	switch {
 	case err != nil:
-		return err
+		return m, fmt.Errorf("draw dashboard: %w", err)
 	case m.err != nil:
-		return m.err
+		return m, m.err
 	default:
-		return background
+		return m, background
 	}
 }
 
@@ -62,6 +68,7 @@ type model struct {
 	themes []Theme
 	frame  string
 	drawn  int // the revision of frame
+	views  int // how often bubbletea asked for one
 	err    error
 }
 
@@ -101,6 +108,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // View implements tea.Model. bubbletea calls it after every message, so a frame that has not changed is kept.
 func (m *model) View() string {
+	m.views++
 	if m.drawn != m.state.Revision {
 		s := m.state
 		m.frame, m.drawn = Render(s, Plan(s.W, s.H, s), m.themes[s.Theme], m.opts.Glyphs), s.Revision

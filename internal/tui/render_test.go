@@ -18,7 +18,8 @@ import (
 	"commerce.internal/orderctl/internal/tui"
 )
 
-var update = flag.Bool("update", false, "write the golden frames")
+// updating reports whether the golden frames are to be written: the flag is that of teatest.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 var sgr = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
@@ -84,7 +85,7 @@ func golden(t *testing.T, name, got string) {
 	}
 	got = strings.Join(lines, "\n")
 	path := filepath.Join("testdata", "golden", name+".txt")
-	if *update {
+	if updating() {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
