@@ -42,6 +42,9 @@ func (s *session) doctorOptions(log *slog.Logger) (setup.DoctorOptions, func()) 
 		Serve: setup.Serve{Addr: s.cfg.Serve.Admin.Addr, Chosen: s.loaded.Origin("serve.admin.addr").Kind != config.FromDefault},
 		Each:  min(setup.CheckTimeout, s.timeout()), Now: s.env.now,
 	}
+	if s.cfg.Consume.Handler == "webhook" {
+		o.Webhook = s.cfg.Webhook.URL
+	}
 	if dir := devDir(s.env); isFolder(dir) {
 		o.Dev = setup.Dev{Dir: dir, Holder: func() (int, bool) { return broker.Holder(dir) }}
 	}
@@ -132,5 +135,10 @@ func (s *session) lookAtDatabase(ctx context.Context, log *slog.Logger) (setup.D
 		return db, err
 	}
 	defer st.Close()
+	began := s.env.now()
+	if db.Clock, err = st.Clock(ctx); err != nil {
+		return db, err
+	}
+	db.Asked = began.Add(s.env.now().Sub(began) / 2)
 	return db, st.Ping(ctx)
 }

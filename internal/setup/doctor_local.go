@@ -107,7 +107,7 @@ func inner(err error) error {
 
 // webhook opens a connection to where orders would be delivered, and sends nothing.
 func (d *Doctor) webhook(ctx context.Context) []Finding {
-	const fix = "check the url of the webhook"
+	const fix = "check webhook.url"
 	u, err := url.Parse(d.opts.Webhook)
 	if err != nil || u.Hostname() == "" {
 		return []Finding{fail(codeConfig, fix, "the url of the webhook is not one")}
