@@ -5,7 +5,7 @@ TAGS  := grpcnotrace
 BIN   := bin/orderctl
 LINT  := bin/golangci-lint
 
-.PHONY: help dev build test race lint fmt check e2e bench fuzz ci
+.PHONY: help dev build test race lint fmt check e2e crash bench fuzz ci
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -27,7 +27,7 @@ race: ## the same with the race detector, in random order
 
 lint: $(LINT) ## the linters of .golangci.yml, formatting included
 	$(LINT) config verify
-	$(LINT) run --build-tags $(TAGS),e2e ./...
+	$(LINT) run --build-tags $(TAGS),e2e,crash ./...
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt ./...
@@ -43,6 +43,9 @@ check: lint race ## before every commit: lint, race; generated files and go.mod 
 
 e2e: build ## the built binary against real Apache Kafka: one node, and three (needs Java 17 and Maven)
 	go test -tags $(TAGS),e2e -count=1 -timeout 25m ./test/...
+
+crash: ## the binary dies at every crash point, beside load and replays (NIGHTLY=1: more; CRASH_KILL=5m; KAFKA=embedded: no Java)
+	go test -tags $(TAGS),crash -count=1 -parallel 6 -timeout $(if $(NIGHTLY),6h,30m) ./test/crash
 
 bench: ## benchmarks of the hot paths
 	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./internal/...

@@ -67,7 +67,7 @@ var ours = map[string][]string{
 	"internal/config": {}, "internal/out": {}, "internal/ops": {},
 	"internal/obs": {}, "internal/text": {}, "internal/failpoint": {}, "internal/archtest": {},
 	"internal/webhook": {"internal/order", "internal/queue"},
-	"test/kraft":       {}, "test/e2e": {"internal/", "test/kraft"},
+	"test/kraft":       {}, "test/e2e": {"internal/", "test/kraft"}, "test/crash": {"internal/", "test/kraft"},
 }
 
 // testOnly is what test files may import beside what their package may.
@@ -82,7 +82,7 @@ type pkg struct {
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-tags", "e2e", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-tags", "e2e,crash", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
 	cmd.Dir = "../.."
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

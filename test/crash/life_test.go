@@ -32,9 +32,9 @@ func (w *world) crash(point string, n int, env ...string) {
 		w.sample() // of the last life: this one begins slower than that
 	}
 	if point == "drain" {
-		want := w.accepted() + 20
-		eventually(w.t, dieBound, "orders are accepted before the stop", func() error {
-			if got := w.accepted(); got < want {
+		want := w.rows() + 10
+		eventually(w.t, dieBound, "orders are consumed before the stop", func() error {
+			if got := w.rows(); got < want {
 				return fmt.Errorf("%d of %d", got, want)
 			}
 			return nil
@@ -47,6 +47,16 @@ func (w *world) crash(point string, n int, env ...string) {
 	if w.at.real {
 		w.sample()
 	}
+}
+
+// rows is how many messages the database knows.
+func (w *world) rows() int {
+	n := 0
+	err := w.db.QueryRowContext(w.t.Context(), "SELECT count(*) FROM orderctl_messages WHERE consumer_group = $1", w.names.Group).Scan(&n)
+	if err != nil {
+		return 0 // there is no such table yet
+	}
+	return n
 }
 
 // sample looks at commits while the queue runs, or stands still.
