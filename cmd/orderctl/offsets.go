@@ -28,19 +28,27 @@ orderctl offsets reset --to earliest --dry-run`,
 	return cmd
 }
 
-// offsetsFlags choose partitions.
+// offsetsFlags choose a group, which need not be one of ours, and partitions.
 type offsetsFlags struct {
+	group      string
 	topics     []string
 	partitions []int32
 }
 
 func (f *offsetsFlags) add(cmd *cobra.Command, topics string) {
-	keyFlag(cmd, cmd.Flags(), "consume.group", "group", "g", "consumer `GROUP`")
+	cmd.Flags().StringVarP(&f.group, "group", "g", "", "consumer `GROUP`; default consume.group")
 	cmd.Flags().StringSliceVarP(&f.topics, "topic", "t", nil, topics)
 	cmd.Flags().Int32SliceVarP(&f.partitions, "partition", "p", nil, "only this partition `N`; again for more")
 }
 
-func (f *offsetsFlags) check(cmd *cobra.Command) error {
+// check refuses what cannot be, and lets the session be about the group.
+func (f *offsetsFlags) check(cmd *cobra.Command, s *session) error {
+	if cmd.Flags().Changed("group") {
+		if f.group == "" {
+			return badUsage(cmd, "", "--group is empty")
+		}
+		s.cfg.Consume.Group = f.group
+	}
 	for _, p := range f.partitions {
 		if p < 0 {
 			return badUsage(cmd, "", "--partition: %d is below 0", p)
@@ -62,7 +70,7 @@ orderctl offsets show -o json > before.json`,
 			if err != nil {
 				return err
 			}
-			if err := f.check(cmd); err != nil {
+			if err := f.check(cmd, s); err != nil {
 				return err
 			}
 			return runOffsetsShow(cmd.Context(), s, f)

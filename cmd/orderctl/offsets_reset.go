@@ -73,7 +73,7 @@ orderctl offsets reset --from-file before.json`,
 // resetOf turns the flags into what setup understands. A file names its own group.
 func (s *session) resetOf(cmd *cobra.Command, f resetFlags) (setup.Reset, error) {
 	r := setup.Reset{Topics: f.topics, Partitions: f.partitions}
-	if err := f.check(cmd); err != nil {
+	if err := f.check(cmd, s); err != nil {
 		return r, err
 	}
 	switch {
