@@ -210,8 +210,8 @@ func (l *lanes) again(it *item) {
 	l.offer(it.lane)
 }
 
-// drop takes out every record of a claim that is not in flight.
-func (l *lanes) drop(c *claim) {
+// drop takes out every record of a claim that is not in flight, and returns them.
+func (l *lanes) drop(c *claim) (dropped []*item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ready, l.held = [2][]*lane{}, nil
@@ -220,6 +220,8 @@ func (l *lanes) drop(c *claim) {
 		for i, it := range ln.items {
 			if it.claim != c || i == 0 && ln.busy {
 				kept = append(kept, it)
+			} else {
+				dropped = append(dropped, it)
 			}
 		}
 		clear(ln.items[len(kept):])
@@ -232,6 +234,7 @@ func (l *lanes) drop(c *claim) {
 		}
 	}
 	l.signal()
+	return dropped
 }
 
 // depth is how many records are in lanes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,22 +34,25 @@ func (e *LettersError) Hint() string { return "orderctl dlq list shows them" }
 // limit counts the records of the source that may start.
 type limit struct {
 	most    int // 0: no limit
+	start   func(*item)
 	reached func()
 
 	mu                sync.Mutex
 	started, finished int
+	waiting           []*item // one too many; in the order in which they came
 }
 
-// admit reports whether one more may start.
-func (l *limit) admit(it *item) bool {
+// admit starts a record, or lets it wait for one that is given back: it stays unfinished, the commit does not pass it.
+func (l *limit) admit(it *item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.most > 0 && l.started >= l.most {
-		return false
+		l.waiting = append(l.waiting, it)
+		return
 	}
 	l.started++
 	it.counted = true
-	return true
+	l.start(it)
 }
 
 // finish counts one that is done; the last one ends the run.
@@ -68,10 +72,25 @@ func (l *limit) finish(it *item) {
 func (l *limit) giveBack(it *item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if it.counted {
-		it.counted = false
-		l.started--
+	if !it.counted {
+		return
 	}
+	it.counted = false
+	if len(l.waiting) == 0 {
+		l.started--
+		return
+	}
+	next := l.waiting[0]
+	l.waiting = l.waiting[1:]
+	next.counted = true
+	l.start(next) // under the lock: no later record of its order gets past it
+}
+
+// drop forgets the waiting records of a claim.
+func (l *limit) drop(c *claim) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = slices.DeleteFunc(l.waiting, func(it *item) bool { return it.claim == c })
 }
 
 // untilEmpty returns when nothing was left at two looks in a row.

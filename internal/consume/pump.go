@@ -101,9 +101,14 @@ func (w *Worker) untilDue(c *claim, it *item) time.Duration {
 
 // start puts a record into its lane. Of the source, no more than were asked for.
 func (w *Worker) start(it *item) {
-	if it.claim.role == queue.RoleSource && !w.limit.admit(it) {
-		return // it stays unfinished: the commit does not pass it
+	if it.claim.role == queue.RoleSource {
+		w.limit.admit(it)
+		return
 	}
+	w.enqueue(it)
+}
+
+func (w *Worker) enqueue(it *item) {
 	key := it.msg.lane(it.rec.Key)
 	switch w.o.Order {
 	case ByPartition:
@@ -118,7 +123,10 @@ func (w *Worker) start(it *item) {
 func (w *Worker) drain(ctx context.Context, c *claim) {
 	busy := c.close()
 	failpoint.Hit("drain")
-	w.lanes.drop(c)
+	w.limit.drop(c)
+	for _, it := range w.lanes.drop(c) {
+		w.limit.giveBack(it)
+	}
 	if busy {
 		limit := min(w.o.DrainTimeout, revokeDrain)
 		if ctx.Err() != nil {

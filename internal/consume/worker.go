@@ -93,7 +93,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	run, halt := context.WithCancelCause(ctx)
 	defer halt(nil)
-	w.halt, w.limit.reached = halt, func() { halt(errEnough) }
+	w.halt, w.limit.start, w.limit.reached = halt, w.enqueue, func() { halt(errEnough) }
 	// What is in flight when ctx ends must be finished or its transaction would be lost: it ends by the drain, below.
 	work, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
