@@ -16,6 +16,7 @@ import (
 	"commerce.internal/orderctl/internal/serve"
 	"commerce.internal/orderctl/internal/setup"
 	"commerce.internal/orderctl/internal/store"
+	"commerce.internal/orderctl/internal/webhook"
 )
 
 // plantOptions says which parts a process has.
@@ -29,7 +30,8 @@ type plant struct {
 	s        *session
 	observer *observe.Observer
 	cache    *lag.Cache
-	store    *store.Store // nil: none
+	store    *store.Store    // nil: none
+	sink     *webhook.Client // nil: orders go to no other service
 	server   *serve.Server
 	worker   *consume.Worker
 	closers  []func(context.Context) error // closed last to first
@@ -45,6 +47,9 @@ func (s *session) openPlant(ctx context.Context, b *base, command string, o plan
 }
 
 func (p *plant) open(ctx context.Context, b *base, command string, o plantOptions) error {
+	if err := p.openSink(o.worker); err != nil {
+		return err
+	}
 	if err := p.openLag(b, command, o.worker && !o.intake); err != nil {
 		return err
 	}
@@ -61,6 +66,21 @@ func (p *plant) open(ctx context.Context, b *base, command string, o plantOption
 	if o.intake {
 		return p.openIntake(ctx, b, command, o.tests)
 	}
+	return nil
+}
+
+// openSink comes first: it connects to nothing, so what is wrong with its settings is said at once.
+func (p *plant) openSink(worker bool) (err error) {
+	if !worker || p.s.cfg.Consume.Handler != string(consume.Webhook) {
+		return nil
+	}
+	if p.sink, err = webhook.New(p.s.webhookOptions()); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, func(context.Context) error {
+		p.sink.Close()
+		return nil
+	})
 	return nil
 }
 
@@ -118,16 +138,37 @@ func (p *plant) openWorker(ctx context.Context, b *base, command string, tune fu
 	if id := p.s.cfg.Consume.InstanceID; id != "" {
 		k.ClientID = id
 	}
-	g, err := group.New(k, p.s.groupOptions(b))
+	topics, err := p.subscription(ctx, b)
+	if err != nil {
+		return err
+	}
+	g, err := group.New(k, p.s.groupOptions(b, topics))
 	if err != nil {
 		return err
 	}
 	b.ops.Add(groupChecks(g)...)
-	p.worker, err = p.s.worker(b, g, p.store, hops, tune)
+	guards, err := p.guards(ctx, b, command, g)
+	if err != nil {
+		return err
+	}
+	p.worker, err = p.s.worker(b, g, p.store, hops, p.tuned(guards, tune))
 	if err == nil {
 		b.worker.Store(p.worker)
 	}
 	return err
+}
+
+// tuned gives the worker its guards and its sink, and then what the command says.
+func (p *plant) tuned(guards consume.Guards, tune func(*consume.Options)) func(*consume.Options) {
+	return func(o *consume.Options) {
+		o.Guards = guards
+		if p.sink != nil {
+			o.Sink, o.Deliveries = p.sink, p.s.deliveries()
+		}
+		if tune != nil {
+			tune(o)
+		}
+	}
 }
 
 func (p *plant) openIntake(ctx context.Context, b *base, command string, tests bool) error {

@@ -27,12 +27,13 @@ import (
 //	member GROUP TOPIC         joins a group and stays in it
 //	sql FILE STATEMENT         changes a database, behind the back of everybody
 //	disguised TOPIC KEY VALUE  writes a record with a plain key and hostile headers
+//	bomb TOPIC                 writes a record that nobody can unpack
 //	elsewhere TOPIC P KEY VALUE  writes a record to a partition of its choice
 func TestQueueScripts(t *testing.T) {
 	t.Parallel()
 	commands := map[string]func(*testscript.TestScript, bool, []string){
 		"exit": expectCode, "hostile": hostile, "clean": clean, "topic": makeTopic, "member": member,
-		"sql": runSQL, "disguised": disguised, "elsewhere": elsewhere,
+		"sql": runSQL, "disguised": disguised, "elsewhere": elsewhere, "bomb": bomb,
 	}
 	maps.Copy(commands, lagCommands())
 	testscript.Run(t, testscript.Params{

@@ -96,9 +96,9 @@ func (s *session) unknown(byDefault order.Unknown) order.Unknown {
 }
 
 // groupOptions says how the consumer group is joined.
-func (s *session) groupOptions(b *base) group.Options {
+func (s *session) groupOptions(b *base, topics []string) group.Options {
 	return group.Options{
-		Group: s.cfg.Consume.Group, Topics: s.names().Consumed(), From: s.cfg.Consume.From, InstanceID: s.cfg.Consume.InstanceID,
+		Group: s.cfg.Consume.Group, Topics: topics, From: s.cfg.Consume.From, InstanceID: s.cfg.Consume.InstanceID,
 		Log: obs.Component(b.logs.Log, "group"), Reg: b.reg,
 	}
 }

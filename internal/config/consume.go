@@ -39,7 +39,10 @@ type Consume struct {
 	EffectFile   string          `key:"effect_file" doc:"SQL that runs in the same transaction as each order"`
 	LoadTest     string          `key:"load_test" enum:"apply|discard" doc:"orders of a load test: apply or discard"`
 	DLQ          ConsumeDLQ      `key:"dlq" doc:"dead letters"`
+	OnBadBatch   string          `key:"on_bad_batch" enum:"halt|pointer" doc:"records that nobody can read: halt the partition, or send a pointer to them and go on"`
+	KeepDone     time.Duration   `key:"keep_done" max:"87600h" doc:"what is done is remembered so long, and always above the commit; 0s: for ever"`
 	Breaker      ConsumeBreaker  `key:"breaker" doc:"of the database"`
+	Flood        ConsumeFlood    `key:"flood" doc:"dead letters that halt their partition"`
 }
 
 // Local is how often an order is tried in place.
@@ -52,6 +55,14 @@ type Local struct {
 // ConsumeDLQ is how dead letters are written.
 type ConsumeDLQ struct {
 	OnTooLarge string `key:"on_too_large" enum:"pause|pointer" doc:"a letter that the topic refuses: pause, or send a pointer to the source record"`
+}
+
+// ConsumeFlood is when a partition halts because too many of its orders become dead letters.
+type ConsumeFlood struct {
+	InRow  int           `key:"in_row" max:"1000000" doc:"letters in a row; 0: any number"`
+	Ratio  Ratio         `key:"ratio" max:"1" doc:"share of letters in the window; 0: any share"`
+	Window int           `key:"window" min:"1" max:"1000000" doc:"orders that the share is taken of"`
+	Probe  time.Duration `key:"probe" min:"100ms" max:"24h" doc:"how often a partition that halts tries an order"`
 }
 
 // ConsumeBreaker is when the worker pauses because its database is away.

@@ -54,6 +54,9 @@ func defaultConsume() Consume {
 		Local:        Local{Attempts: 3, Base: 100 * time.Millisecond, Cap: 2 * time.Second},
 		LoadTest:     "apply",
 		DLQ:          ConsumeDLQ{OnTooLarge: "pause"},
+		OnBadBatch:   "halt",
+		KeepDone:     30 * 24 * time.Hour,
+		Flood:        ConsumeFlood{InRow: 50, Ratio: 0.2, Window: 500, Probe: time.Minute},
 		Breaker: ConsumeBreaker{
 			Failures: 5, Ratio: 0.5, Window: 20, ProbeMin: time.Second, ProbeMax: 30 * time.Second,
 		},

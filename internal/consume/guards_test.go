@@ -108,7 +108,7 @@ func TestAShareOfLettersHaltsThePartition(t *testing.T) {
 		w.many(200, 0)
 		worker, stop := w.start(t)
 		pass(time.Minute)
-		if got := len(w.letters()); got != 4 || !slices.Contains(reasons(worker, "orders", 0), "flood") {
+		if got := len(w.letters()); got < 4 || got > 8 || !slices.Contains(reasons(worker, "orders", 0), "flood") {
 			t.Errorf("%d letters, paused for %q", got, reasons(worker, "orders", 0))
 		}
 		if err := stop(); err != nil {

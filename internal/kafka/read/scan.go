@@ -34,6 +34,14 @@ func (e *BatchError) Error() string {
 // Unwrap returns the cause.
 func (e *BatchError) Unwrap() error { return e.Err }
 
+// Code tells in a word why the batch cannot be read.
+func (e *BatchError) Code() string {
+	if errors.Is(e.Err, sarama.ErrDecompressedBatchTooLarge) {
+		return "batch-too-large"
+	}
+	return "batch-corrupt"
+}
+
 // Scan calls fn for each record of a partition with from <= offset < end, in order, without aborted transactions. It ends
 // with the first error of fn. Records that are gone are queue.ErrNotFound; an end behind an open transaction is
 // queue.ErrPartial, after all that lies before it. A record keeps its whole batch in memory: clone what is to stay.
