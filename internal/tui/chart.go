@@ -128,7 +128,7 @@ func (p *plot) cell(col, row int) (string, byte) {
 	if p.dots[i] == 0 {
 		return " ", 0
 	}
-	return string(rune(0x2800 + int(p.dots[i]))), p.owner[i]
+	return string(0x2800 + rune(p.dots[i])), p.owner[i]
 }
 
 // rough draws the series with characters: how high in its row the first one is, and o for the second.

@@ -15,7 +15,6 @@ type graph struct {
 	title         line
 	first, second []float64
 	top           float64
-	colours       bool
 }
 
 // charts draws orders per second and, where there is room, the backlog beside it.

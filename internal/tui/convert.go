@@ -23,7 +23,7 @@ func convert(group string, r lag.Report, seen lag.Snapshot) Sample {
 	s.Group = Group{
 		Name: group, State: g.State, Members: g.Members, Names: members(seen.Groups[group]), Severity: g.Status.String(),
 		Status: string(lag.OK), Complete: g.Complete && r.Complete, Unread: g.Unread, AtLeast: g.LowerBound, Oldest: g.Oldest,
-		Drain: g.Drain, ETA: g.ETA, SLO: g.SLOSeconds, Breach: g.Breach.State, BreachIn: g.Breach.Seconds,
+		Drain: g.Drain, ETA: g.ETA, SLO: g.SLOSeconds, Breach: g.Breach.State, BreachIn: g.Seconds,
 	}
 	if len(g.Reasons) > 0 {
 		s.Group.Status = string(g.Reasons[0])
@@ -62,7 +62,7 @@ func convert(group string, r lag.Report, seen lag.Snapshot) Sample {
 func convertRow(r lag.Row, membersKnown bool) Row {
 	c := Row{
 		Key: Key{r.Topic, r.Partition}, Name: r.Topic, Role: r.Role, Committed: r.Committed, End: r.End, Unread: r.Unread, Lost: r.Lost,
-		Ahead: r.Ahead, Overdue: r.Overdue, In: r.In, Out: r.Out, Oldest: r.Oldest, Status: r.Status, Severity: r.Severity.String(),
+		Ahead: r.Ahead, Fresh: r.Commit == lag.CommitNone, Overdue: r.Overdue, In: r.In, Out: r.Out, Oldest: r.Oldest, Status: r.Status, Severity: r.Severity.String(),
 		Reasons: r.Reasons, Counted: r.Counted, Leader: r.Leader, ISR: r.ISR, Replicas: r.Replicas, Still: r.NoProgress, Problem: r.Problem.V,
 		Rough: r.Compacted || r.Precision.Known && r.Precision.V > max(roughFrom, 0.05*r.Oldest.V),
 		Owner: lag.Maybe[string]{Known: membersKnown},

@@ -157,11 +157,12 @@ func (d *Demo) sample() Sample {
 }
 
 func (d *Demo) row(p int, backlog, median int64) Row {
+	number := int32(p) //nolint:gosec // there are twelve
 	r := Row{
-		Key: Key{"orders", int32(p)}, Name: "orders", Role: queue.RoleSource, Committed: lag.Know(int64(d.done[p])), End: lag.Know(int64(d.end[p])),
+		Key: Key{"orders", number}, Name: "orders", Role: queue.RoleSource, Committed: lag.Know(int64(d.done[p])), End: lag.Know(int64(d.end[p])),
 		Unread: lag.Know(backlog), Lost: lag.Know[int64](0), Ahead: lag.Know[int64](0), In: lag.Know(d.in[p]), Out: lag.Know(d.out[p]),
 		Oldest: lag.Know(float64(backlog) / max(d.in[p], 1)), Status: lag.OK, Severity: lag.SevOK.String(), Counted: true,
-		Owner: lag.Know(fmt.Sprintf("worker-%d", p%4+1)), Host: fmt.Sprintf("10.0.4.%d", 14+p%4), Leader: lag.Know(int32(p%3) + 1),
+		Owner: lag.Know(fmt.Sprintf("worker-%d", p%4+1)), Host: fmt.Sprintf("10.0.4.%d", 14+p%4), Leader: lag.Know(number%3 + 1),
 		ISR: lag.Know(3), Replicas: lag.Know(3), Still: lag.Know(0.0), Reasons: []lag.Status{},
 	}
 	switch {

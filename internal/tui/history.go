@@ -254,7 +254,7 @@ func (h History) since(s series, from time.Time) (float64, bool) {
 
 func nan() float32 { return float32(math.NaN()) }
 
-func isNaN(v float32) bool { return v != v } //nolint:staticcheck // that is what NaN is
+func isNaN(v float32) bool { return v != v } // that is what NaN is
 
 func number(m lag.Maybe[float64]) float32 {
 	if !m.Known {

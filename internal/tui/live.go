@@ -50,7 +50,6 @@ type Live struct {
 	pending  lag.Maybe[Pending]
 	noStore  bool
 	metrics  lag.Maybe[Metrics]
-	scraped  time.Time
 	first    chan struct{} // closed when store and metrics have been asked once
 	ages     map[Key]float64
 	agesFrom time.Time
@@ -202,7 +201,7 @@ func (l *Live) estimate(s *Sample) {
 		}
 		if r = s.Rows[i]; r.Counted && r.Oldest.Known {
 			worst.V = max(worst.V, r.Oldest.V)
-		} else if r.Counted && !(r.Unread.Known && r.Unread.V == 0) && !l.link.skipped() {
+		} else if r.Counted && (!r.Unread.Known || r.Unread.V != 0) && !l.link.skipped() {
 			worst.Known = false
 		}
 	}

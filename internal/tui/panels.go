@@ -195,10 +195,8 @@ func (v *view) shell(words ...string) string {
 }
 
 func quote(w string) string {
-	safe := strings.IndexFunc(w, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/:=,@%+", r))
-	}) < 0
-	if safe && w != "" {
+	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:=,@%+"
+	if w != "" && strings.Trim(w, harmless) == "" {
 		return w
 	}
 	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"

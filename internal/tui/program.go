@@ -101,7 +101,11 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		return m, m.apply(m.size(msg))
 	case tea.KeyMsg:
-		return m, m.key(msg)
+		var list []tea.Cmd
+		for _, k := range single(msg) {
+			list = append(list, m.key(k))
+		}
+		return m, tea.Batch(list...)
 	}
 	return m, nil
 }
@@ -142,6 +146,18 @@ func (m *model) size(msg tea.WindowSizeMsg) Resized {
 		return Resized{W: m.state.W, H: m.state.H}
 	}
 	return Resized{W: msg.Width, H: msg.Height}
+}
+
+// single takes keys apart that came in one read, as they do over a slow line: bubbletea makes one of them.
+func single(msg tea.KeyMsg) []tea.KeyMsg {
+	if msg.Type != tea.KeyRunes || msg.Paste || len(msg.Runes) < 2 {
+		return []tea.KeyMsg{msg}
+	}
+	var list []tea.KeyMsg
+	for _, r := range msg.Runes {
+		list = append(list, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt})
+	}
+	return list
 }
 
 func (m *model) key(msg tea.KeyMsg) tea.Cmd {

@@ -263,6 +263,14 @@ func TestKeysAndPastesBecomeEvents(t *testing.T) {
 	if m.state.Edit == nil || m.state.Edit.Text != "/7$|/8 " {
 		t.Fatalf("typed %+v", m.state.Edit)
 	}
+	if m.Update(tea.KeyMsg{Type: tea.KeyEsc}); m.state.Edit != nil {
+		t.Error("Esc left the filter open")
+	}
+	typed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("/7$|")}, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("/8 ")}) // keys of one read
+	if m.state.Edit == nil || m.state.Edit.Text != "7$|/8 " {
+		t.Fatalf("typed in one go %+v", m.state.Edit)
+	}
+	typed(tea.KeyMsg{Type: tea.KeyHome}, rune_('/'), tea.KeyMsg{Type: tea.KeyEnd})
 	typed(tea.KeyMsg{Type: tea.KeyLeft}, tea.KeyMsg{Type: tea.KeyBackspace})
 	if m.state.Edit.Text != "/7$|/ " || m.state.Edit.Pos != 5 {
 		t.Errorf("edited %+v", m.state.Edit)

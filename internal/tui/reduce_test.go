@@ -108,7 +108,7 @@ func TestItIsTriedForEverWithGrowingPauses(t *testing.T) {
 	if _, ended := d.quit(); ended {
 		t.Error("it ended")
 	}
-	if tui.Backoff(3, noon) != tui.Backoff(3, noon) {
+	if first := tui.Backoff(3, noon); first != tui.Backoff(3, noon) {
 		t.Error("the same failure waits differently: a replay could not show it")
 	}
 }

@@ -38,8 +38,8 @@ func (v *view) columns() []column {
 	}
 	return []column{
 		topic, part,
-		number("COMMITTED", 9, 6, func(r Row) string { return orDash(r, count(r.Committed)) }),
-		number("END", 9, 9, func(r Row) string { return orDash(r, count(r.End)) }),
+		number("COMMITTED", 9, 6, func(r Row) string { return offset(r, r.Committed, r.Fresh) }),
+		number("END", 9, 9, func(r Row) string { return offset(r, r.End, false) }),
 		backlog,
 		{name: v.g.Delta, right: true, least: 4, drop: 2, cell: deltaCell},
 		number("IN/s", 5, 8, func(r Row) string { return rateCell(r, r.In) }),
@@ -98,12 +98,12 @@ func rateCell(r Row, m lag.Maybe[float64]) string {
 	}
 }
 
-// orDash is for offsets, which a topic as a whole does not have.
-func orDash(r Row, s string) string {
-	if r.Role != queue.RoleSource || s == unknown && r.Committed.Known == false && r.Problem == "" && r.End.Known {
+// offset is a place in the log, which a topic as a whole does not have. none: there is none, and that is known.
+func offset(r Row, m lag.Maybe[int64], none bool) string {
+	if r.Role != queue.RoleSource || none {
 		return "-"
 	}
-	return s
+	return count(m)
 }
 
 func oldestCell(v *view, r Row) piece {

@@ -68,6 +68,7 @@ type Row struct {
 	Name      string             `json:"name"` // of the topic, as the table shows it: orders, retry.5s, dlq
 	Role      queue.Role         `json:"role"`
 	Committed lag.Maybe[int64]   `json:"committed"`
+	Fresh     bool               `json:"never_committed"`
 	End       lag.Maybe[int64]   `json:"end"`
 	Unread    lag.Maybe[int64]   `json:"unread"`
 	AtMost    bool               `json:"unread_is_upper_bound"`

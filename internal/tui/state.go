@@ -212,9 +212,6 @@ func (s State) shownNotes() []Note {
 	return s.Notes
 }
 
-// fresh reports whether the numbers on the screen are those of now.
-func (s State) fresh() bool { return s.Phase == PhaseLive && s.Paused == nil }
-
 // clock is the time on the screen: of the sample while it is live, so that nothing has to tick.
 func (s State) clock() time.Time {
 	if s.Phase == PhaseLive && s.Paused == nil && s.Last != nil {
