@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"commerce.internal/orderctl/internal/queue"
 )
@@ -51,7 +53,7 @@ func (b *batch) singly(ctx context.Context) ([]error, error) {
 }
 
 func (b *batch) each(ctx context.Context, x *session, bad map[int]error) error {
-	for i := range b.look {
+	for _, i := range b.inOrder() {
 		b.errs[i] = bad[i]
 		if bad[i] != nil {
 			continue
@@ -63,6 +65,22 @@ func (b *batch) each(ctx context.Context, x *session, bad map[int]error) error {
 		b.errs[i] = own
 	}
 	return nil
+}
+
+// inOrder is the records by their orders: two workers that do the same ones by themselves wait for each other one way
+// only. Those of one order stay as they came.
+func (b *batch) inOrder() []int {
+	indexes := make([]int, len(b.look))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	slices.SortStableFunc(indexes, func(i, j int) int {
+		if c := cmp.Compare(b.look[i].OrderID, b.look[j].OrderID); c != 0 || b.look[i].OrderID != "" {
+			return c
+		}
+		return cmp.Compare(b.look[i].MsgID, b.look[j].MsgID)
+	})
+	return indexes
 }
 
 // alone does one record, and does it again after a lost compare: what it reads then is newer. The first result is the
