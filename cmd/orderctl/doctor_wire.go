@@ -38,7 +38,7 @@ func (s *session) doctorOptions(log *slog.Logger) (setup.DoctorOptions, func()) 
 		},
 		Lag: observer, SLO: s.cfg.Lag.SLO, Policy: s.lagPolicy(),
 		Database: func(ctx context.Context) (setup.Database, error) { return s.lookAtDatabase(ctx, log) },
-		LocalDB:  s.cfg.Store.Driver == "sqlite", Disk: setup.DiskSpace,
+		LocalDB:  s.cfg.Store.Driver == "sqlite", KeepDone: s.cfg.Consume.KeepDone, Disk: setup.DiskSpace,
 		Serve: setup.Serve{Addr: s.cfg.Serve.Admin.Addr, Chosen: s.loaded.Origin("serve.admin.addr").Kind != config.FromDefault},
 		Each:  min(setup.CheckTimeout, s.timeout()), Now: s.env.now,
 	}
