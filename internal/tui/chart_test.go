@@ -223,9 +223,9 @@ func TestHistoryIsAValueAndBounded(t *testing.T) {
 	for p := range int32(1200) {
 		wide.Rows = append(wide.Rows, Row{Key: Key{"orders", p}, Unread: lag.Know(int64(p))})
 	}
-	for i := range 5000 {
-		wide.At = dawn.Add(time.Duration(i) * time.Second)
-		h = h.Push(wide, time.Second)
+	for i := range 400 {
+		wide.At = dawn.Add(time.Duration(i) * 10 * time.Second)
+		h = h.Push(wide, 30*time.Second)
 	}
 	bytes, indexes := 0, map[*index]bool{}
 	for _, p := range append(append([]*point(nil), h.fine...), h.coarse...) {

@@ -3,7 +3,9 @@ package tui_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,19 +200,28 @@ func (d *drive) hides(texts ...string) *drive {
 	return d
 }
 
-// live is a dashboard that has looked for five minutes.
+// lived keeps what live has made: a State is a value.
+var lived sync.Map // of func() tui.State, by the code of the maker
+
+// live is a dashboard that has looked for five minutes. make may not depend on variables.
 func live(t *testing.T, w, h int, make func(at time.Time) tui.Sample) *drive {
 	t.Helper()
-	d := start(t, w, h)
-	for i := range 151 {
-		at := noon.Add(time.Duration(i-150) * 2 * time.Second)
-		s := make(at)
-		if i < 150 {
-			s = wave(s, i)
+	once, _ := lived.LoadOrStore(reflect.ValueOf(make).Pointer(), sync.OnceValue(func() tui.State {
+		d := start(t, 120, 40)
+		for i := range 151 {
+			at := noon.Add(time.Duration(i-150) * 2 * time.Second)
+			s := make(at)
+			if i < 150 {
+				s = wave(s, i)
+			}
+			d.sees(s)
 		}
-		d.sees(s)
-	}
-	return d
+		return d.s
+	}))
+	state, _ := once.(func() tui.State)
+	d := &drive{t: t, s: state()}
+	d.effects = []tui.Effect{tui.Poll{Gen: d.s.Poll, At: d.s.PollAt}}
+	return d.do(tui.Resized{W: w, H: h})
 }
 
 // many are 500 partitions, some of which are behind.
