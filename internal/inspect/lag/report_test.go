@@ -65,6 +65,25 @@ func TestReportAsJSON(t *testing.T) {
 	}
 }
 
+func TestAReportCanBeReadBack(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("testdata/report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r lag.Report
+	if err := json.Unmarshal(raw, &r); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.MarshalIndent(r, "", " ")
+	if err != nil || string(again)+"\n" != string(raw) {
+		t.Errorf("%v\n%s", err, again)
+	}
+	if err := json.Unmarshal([]byte(`{"groups":[{"status":"FINE"}]}`), &r); err == nil {
+		t.Error("FINE is taken for a verdict")
+	}
+}
+
 func TestEmptyReportHasListsNotNulls(t *testing.T) {
 	t.Parallel()
 	raw, err := json.Marshal(lag.Evaluate([]lag.Snapshot{{AsOf: now()}}, lag.Policy{}))

@@ -1,6 +1,9 @@
 package lag
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Status says what is noteworthy about a partition or a group.
 type Status string
@@ -65,6 +68,17 @@ func (s Severity) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Severity) UnmarshalText(b []byte) error {
+	for _, known := range [...]Severity{SevOK, SevWarning, SevUnknown, SevCritical} {
+		if known.String() == string(b) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no verdict", b)
+}
 
 // late is how long something may be due before it is worth a warning.
 const late = 30 * time.Second

@@ -60,11 +60,7 @@ func (c *conn) fetchCommits(id int32, names []string, a *answers) error {
 	for _, name := range names {
 		req.Groups = append(req.Groups, sarama.OffsetFetchRequestGroup{GroupId: name})
 	}
-	var res *sarama.OffsetFetchResponse
-	err := c.ask(id, func(b *sarama.Broker) (err error) {
-		res, err = b.FetchOffset(req)
-		return err
-	})
+	res, err := ask(c, id, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) { return b.FetchOffset(req) })
 	if err != nil {
 		return fmt.Errorf("read commits at broker %d: %w", id, err)
 	}

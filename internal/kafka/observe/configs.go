@@ -50,11 +50,7 @@ func (c *conn) describeConfigs(names []string, now time.Time) map[string]config 
 			Type: sarama.TopicResource, Name: name, ConfigNames: []string{keyCleanup, keyTimestamp, keyRetention, keyBytes},
 		})
 	}
-	var res *sarama.DescribeConfigsResponse
-	err := c.askAny(func(b *sarama.Broker) (err error) {
-		res, err = b.DescribeConfigs(req)
-		return err
-	})
+	res, err := askAny(c, func(b *sarama.Broker) (*sarama.DescribeConfigsResponse, error) { return b.DescribeConfigs(req) })
 	var encoding sarama.PacketEncodingError
 	switch {
 	case errors.As(err, &encoding): // a broker that does not know the question

@@ -3,8 +3,8 @@ package observe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -23,13 +23,13 @@ type conn struct {
 
 	memory *memory
 
+	behind sync.WaitGroup // questions that nobody waits for any more
+
 	mu      sync.Mutex
 	brokers map[int32]*sarama.Broker
-	silent  map[string]bool // addresses that let a question of this call run into its timeout
+	heard   map[string]bool // addresses that have answered
+	silent  map[string]bool // addresses that have let a question of this call wait in vain
 }
-
-// errSilent stands for the answer of a broker that has just let another question wait in vain.
-var errSilent = errors.New("broker does not answer")
 
 func dial(ctx context.Context, o kafka.Options, m *memory) (*conn, error) {
 	client, err := kafka.Dial(ctx, o, kafka.ForRead)
@@ -40,7 +40,7 @@ func dial(ctx context.Context, o kafka.Options, m *memory) (*conn, error) {
 	// an old one gets old ones. No connection is open yet.
 	client.Config().Version = sarama.MaxVersion
 	m.forget()
-	c := &conn{client: client, memory: m, brokers: map[int32]*sarama.Broker{}, silent: map[string]bool{}}
+	c := &conn{client: client, memory: m, brokers: map[int32]*sarama.Broker{}, heard: map[string]bool{}, silent: map[string]bool{}}
 	for _, addr := range o.Brokers {
 		c.seeds = append(c.seeds, sarama.NewBroker(addr))
 	}
@@ -60,7 +60,7 @@ func (c *conn) learn(brokers []*sarama.Broker) {
 	}
 	for id, b := range c.brokers {
 		if known[id] != b {
-			_ = b.Close()
+			c.behind.Go(func() { _ = b.Close() }) // it waits for a handshake that is under way
 		}
 	}
 	c.brokers = known
@@ -77,97 +77,6 @@ func (c *conn) ids() []int32 {
 	return ids
 }
 
-// ask sends one request to a broker.
-func (c *conn) ask(id int32, request func(*sarama.Broker) error) error {
-	c.mu.Lock()
-	b, ok := c.brokers[id]
-	c.mu.Unlock()
-	if !ok {
-		return fmt.Errorf("ask broker %d: %w", id, sarama.ErrBrokerNotFound)
-	}
-	return c.send(b, request)
-}
-
-// begin is called before each call: who was silent gets another chance.
-func (c *conn) begin() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.silent)
-}
-
-// askAny sends one request to whichever broker answers, to those that have answered before first.
-func (c *conn) askAny(request func(*sarama.Broker) error) error {
-	c.mu.Lock()
-	all := make([]*sarama.Broker, 0, len(c.brokers)+len(c.seeds))
-	for _, b := range c.brokers {
-		all = append(all, b)
-	}
-	all = append(all, c.seeds...)
-	slices.SortStableFunc(all, func(a, b *sarama.Broker) int { return c.doubt(a) - c.doubt(b) })
-	c.mu.Unlock()
-	var failed []error
-	for _, b := range all {
-		err := c.send(b, request)
-		if err == nil {
-			return nil
-		}
-		failed = append(failed, err)
-	}
-	return errors.Join(failed...)
-}
-
-// doubt is how little an answer is to be expected from a broker. The lock is held.
-func (c *conn) doubt(b *sarama.Broker) int {
-	connected, _ := b.Connected()
-	switch {
-	case c.silent[b.Addr()]:
-		return 2
-	case connected:
-		return 0
-	}
-	return 1
-}
-
-// send asks a broker, unless it has been silent already. Whoever waits for one silent broker waits once.
-func (c *conn) send(b *sarama.Broker, request func(*sarama.Broker) error) error {
-	c.mu.Lock()
-	silent := c.silent[b.Addr()]
-	c.mu.Unlock()
-	if silent {
-		return fmt.Errorf("ask %s: %w", b.Addr(), errSilent)
-	}
-	err := c.attempt(b, request)
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		c.mu.Lock()
-		c.silent[b.Addr()] = true
-		c.mu.Unlock()
-	}
-	return err
-}
-
-// attempt asks again on a fresh connection if the old one turns out to have been closed meanwhile, as brokers do with idle
-// ones. A broker that does not answer is not asked again.
-func (c *conn) attempt(b *sarama.Broker, request func(*sarama.Broker) error) error {
-	idle := b.ID() >= 0
-	for {
-		if err := b.Open(c.client.Config()); err == nil {
-			idle = false
-		} else if !errors.Is(err, sarama.ErrAlreadyConnected) {
-			return fmt.Errorf("open %s: %w", b.Addr(), err)
-		}
-		err := request(b)
-		if err == nil || !broken(err) {
-			return err
-		}
-		_ = b.Close()
-		if !idle || !hungUp(err) {
-			return err
-		}
-		idle = false
-	}
-}
-
 // broken reports whether the connection is of no use any more.
 func broken(err error) bool {
 	var timeout net.Error
@@ -179,16 +88,15 @@ func hungUp(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, sarama.ErrNotConnected)
 }
 
-// close ends all connections. It does not wait for answers.
+// close ends all connections, and waits for what was left behind: with its connection gone it ends at once.
 func (c *conn) close() error {
 	c.client.Cut()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, b := range c.brokers {
+	all := slices.Collect(maps.Values(c.brokers))
+	c.mu.Unlock()
+	for _, b := range append(all, c.seeds...) {
 		_ = b.Close()
 	}
-	for _, b := range c.seeds {
-		_ = b.Close()
-	}
+	c.behind.Wait()
 	return c.client.Close()
 }

@@ -116,6 +116,33 @@ func TestASilentBrokerIsWaitedForOnce(t *testing.T) {
 	}
 }
 
+// A node that is stopped still takes connections, and does not even answer the handshake.
+func TestAFrozenNodeIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	s := script(t, 2)
+	s.coordinate("g")
+	frozen := mute(t)
+	s.meta.SetBroker(frozen, 9)
+	ends := sarama.NewMockOffsetResponse(t)
+	fetch := sarama.NewMockOffsetFetchResponse(t)
+	for p, leader := range []int32{1, 2, 9} {
+		s.meta.SetLeader("orders", int32(p), leader)
+		ends.SetOffset("orders", int32(p), sarama.OffsetNewest, 100).SetOffset("orders", int32(p), sarama.OffsetOldest, 0)
+		fetch.SetOffset("g", "orders", int32(p), 90, "", sarama.ErrNoError)
+	}
+	s.on("OffsetRequest", ends)
+	s.on("OffsetFetchRequest", fetch)
+	o := observer(t, append([]string{frozen}, s.addrs()...)...)
+	start := time.Now()
+	_, r := look(t, o, lag.Query{All: true, Groups: []string{"g"}})
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if g := r.Groups[0]; g.Known != 2 || g.Total != 3 || r.Complete || len(r.SilentBrokers) != 1 {
+		t.Errorf("%d of %d known, complete %v, silent %v", g.Known, g.Total, r.Complete, r.SilentBrokers)
+	}
+}
+
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	for _, timeout := range []time.Duration{300 * time.Millisecond, time.Second} {

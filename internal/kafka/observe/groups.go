@@ -50,10 +50,8 @@ func (c *conn) listGroups(ids []int32) (groups map[string]listed, silent []int32
 }
 
 func (c *conn) listAt(id int32) (map[string]listed, error) {
-	var res *sarama.ListGroupsResponse
-	err := c.ask(id, func(b *sarama.Broker) (err error) {
-		res, err = b.ListGroups(&sarama.ListGroupsRequest{Version: 5})
-		return err
+	res, err := ask(c, id, func(b *sarama.Broker) (*sarama.ListGroupsResponse, error) {
+		return b.ListGroups(&sarama.ListGroupsRequest{Version: 5})
 	})
 	if err == nil && res.Err != sarama.ErrNoError {
 		err = res.Err
@@ -75,11 +73,9 @@ func (c *conn) listAt(id int32) (map[string]listed, error) {
 
 // coordinator asks which broker coordinates a group. Kafka needs a moment for it where no group has ever been.
 func (c *conn) coordinator(ctx context.Context, group string) (int32, error) {
-	var found *sarama.FindCoordinatorResponse
 	for attempt := 0; ; attempt++ {
-		err := c.askAny(func(b *sarama.Broker) (err error) {
-			found, err = b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: group})
-			return err
+		found, err := askAny(c, func(b *sarama.Broker) (*sarama.FindCoordinatorResponse, error) {
+			return b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: group})
 		})
 		if err == nil && found.Err != sarama.ErrNoError {
 			err = found.Err

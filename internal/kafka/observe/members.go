@@ -15,10 +15,8 @@ func (c *conn) classic(id int32, names []string, found map[string]lag.GroupObs) 
 	if len(names) == 0 {
 		return
 	}
-	var res *sarama.DescribeGroupsResponse
-	err := c.ask(id, func(b *sarama.Broker) (err error) {
-		res, err = b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: names})
-		return err
+	res, err := ask(c, id, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
+		return b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: names})
 	})
 	if err != nil {
 		return // members stay unknown
@@ -93,12 +91,10 @@ func (c *conn) modern(id int32, names []string, found map[string]lag.GroupObs) {
 		}
 		found[name] = obs
 	}
-	var res *sarama.ConsumerGroupDescribeResponse
-	err := c.ask(id, func(b *sarama.Broker) (err error) {
+	res, err := ask(c, id, func(b *sarama.Broker) (*sarama.ConsumerGroupDescribeResponse, error) {
 		req := sarama.NewConsumerGroupDescribeRequest(sarama.MaxVersion)
 		req.GroupIDs = names
-		res, err = b.ConsumerGroupDescribe(req)
-		return err
+		return b.ConsumerGroupDescribe(req)
 	})
 	if err != nil {
 		return

@@ -13,23 +13,23 @@ import (
 
 // metadata asks for topics, all if none are named, and learns the brokers on the way. Topics are not created by it.
 func (c *conn) metadata(names []string) (map[string]*sarama.TopicMetadata, error) {
-	topics := map[string]*sarama.TopicMetadata{}
-	err := c.askAny(func(b *sarama.Broker) error {
+	res, err := askAny(c, func(b *sarama.Broker) (*sarama.MetadataResponse, error) {
 		res, err := b.GetMetadata(sarama.NewMetadataRequest(sarama.MaxVersion, names))
+		if err == nil && len(res.Brokers) == 0 { // a broker that is still starting
+			err = sarama.ErrBrokerNotAvailable
+		}
 		if err != nil {
-			return fmt.Errorf("read metadata from %s: %w", b.Addr(), err)
+			return nil, fmt.Errorf("read metadata from %s: %w", b.Addr(), err)
 		}
-		if len(res.Brokers) == 0 { // a broker that is still starting
-			return fmt.Errorf("read metadata from %s: %w", b.Addr(), sarama.ErrBrokerNotAvailable)
-		}
-		c.learn(res.Brokers)
-		for _, t := range res.Topics {
-			topics[t.Name] = t
-		}
-		return nil
+		return res, nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	c.learn(res.Brokers)
+	topics := make(map[string]*sarama.TopicMetadata, len(res.Topics))
+	for _, t := range res.Topics {
+		topics[t.Name] = t
 	}
 	return topics, nil
 }

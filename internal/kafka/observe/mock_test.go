@@ -64,6 +64,12 @@ func (s *scripted) coordinate(groups ...string) {
 
 func (s *scripted) start() *observe.Observer {
 	s.t.Helper()
+	return observer(s.t, s.addrs()...)
+}
+
+// addrs lets the brokers begin to answer.
+func (s *scripted) addrs() []string {
+	s.t.Helper()
 	var keys []sarama.ApiVersionsResponseKey
 	for key, version := range s.apis {
 		keys = append(keys, sarama.ApiVersionsResponseKey{ApiKey: key, MaxVersion: version})
@@ -89,7 +95,7 @@ func (s *scripted) start() *observe.Observer {
 		b.SetHandlerByMap(handlers)
 		addrs = append(addrs, b.Addr())
 	}
-	return observer(s.t, addrs...)
+	return addrs
 }
 
 func observer(t *testing.T, addrs ...string) *observe.Observer {

@@ -165,11 +165,7 @@ func (l *lookup) ask(id int32, q question, tps []lag.TopicPartition) error {
 	if len(asked) == 0 {
 		return nil
 	}
-	var res *sarama.OffsetResponse
-	err := l.conn.ask(id, func(b *sarama.Broker) (err error) {
-		res, err = b.GetAvailableOffsets(req)
-		return err
-	})
+	res, err := ask(l.conn, id, func(b *sarama.Broker) (*sarama.OffsetResponse, error) { return b.GetAvailableOffsets(req) })
 	if err != nil {
 		return fmt.Errorf("list offsets at broker %d: %w", id, err)
 	}
