@@ -51,7 +51,7 @@ type Live struct {
 	noStore  bool
 	metrics  lag.Maybe[Metrics]
 	first    chan struct{} // closed when store and metrics have been asked once
-	ages     map[Key]float64
+	ages     map[Key]aged
 	agesFrom time.Time
 }
 
@@ -65,7 +65,7 @@ func NewLive(o LiveOptions) (*Live, error) {
 	case o.Now == nil:
 		return nil, errors.New("tui: LiveOptions.Now is required")
 	}
-	l := &Live{opts: o, link: &link{dial: o.Dial, now: o.Now}, noStore: o.Pending == nil, first: make(chan struct{}), ages: map[Key]float64{}}
+	l := &Live{opts: o, link: &link{dial: o.Dial, now: o.Now}, noStore: o.Pending == nil, first: make(chan struct{}), ages: map[Key]aged{}}
 	var err error
 	l.window, err = lag.NewWindow(l.link, o.Query, o.Policy, lag.AgeAuto)
 	return l, err
@@ -183,25 +183,37 @@ func (l *Live) wait(ctx context.Context) {
 	}
 }
 
-// estimate carries ages on between the rounds that look for them: what waited then is older by the time since, or gone.
+// aged is how old the first of a row was when it was looked for last.
+type aged struct {
+	seconds   float64
+	committed lag.Maybe[int64]
+}
+
+// estimate carries ages on between the rounds that look for them. Where nothing was taken since, what waits is older by the
+// time since; where orders flow, the next one is about as old as the last.
 func (l *Live) estimate(s *Sample) {
 	passed := s.At.Sub(l.agesFrom).Seconds()
-	known := map[Key]float64{}
+	known := map[Key]aged{}
 	worst := lag.Know(0.0)
-	for i, r := range s.Rows {
+	for i := range s.Rows {
+		r := &s.Rows[i]
 		switch before, there := l.ages[r.Key]; {
 		case !r.Oldest.Known || !r.Rough:
-		case there && before+passed < r.Oldest.V:
-			s.Rows[i].Oldest.V = before + passed
-		case !there && l.link.skipped():
-			s.Rows[i].Oldest = lag.Maybe[float64]{}
+		case there && before.committed == r.Committed:
+			r.Oldest.V = min(r.Oldest.V, before.seconds+passed)
+		case there:
+			r.Oldest.V = min(r.Oldest.V, before.seconds)
+		case l.link.skipped():
+			r.Oldest = lag.Maybe[float64]{}
 		}
-		if o := s.Rows[i].Oldest; o.Known {
-			known[r.Key] = o.V
+		if r.Oldest.Known {
+			known[r.Key] = aged{r.Oldest.V, r.Committed}
 		}
-		if r = s.Rows[i]; r.Counted && r.Oldest.Known {
+		switch {
+		case !r.Counted:
+		case r.Oldest.Known:
 			worst.V = max(worst.V, r.Oldest.V)
-		} else if r.Counted && (!r.Unread.Known || r.Unread.V != 0) && !l.link.skipped() {
+		case !l.link.skipped() && (!r.Unread.Known || r.Unread.V != 0):
 			worst.Known = false
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	names "github.com/prometheus/common/model"
 
 	"commerce.internal/orderctl/internal/inspect/lag"
-	"commerce.internal/orderctl/internal/queue"
 )
 
 const (
@@ -185,9 +184,8 @@ func (r *reading) metrics(took float64) Metrics {
 	all, wrong := 0.0, 0.0
 	for outcome, n := range r.outcomes {
 		all += n
-		switch queue.Outcome(outcome) {
-		case queue.Applied, queue.Stale, queue.Delivered, queue.Skipped:
-		default:
+		switch outcome {
+		case "retried", "dead", "abandoned": // what waits behind another, or was there already, is no error
 			wrong += n
 		}
 	}

@@ -31,8 +31,8 @@ http_server_request_duration_seconds_count{method="GET",route="/orders/{order_id
 orderctl_consume_attempt_duration_seconds_bucket{handler="sql",outcome="applied",le="0.1"} %[2]d
 orderctl_consume_attempt_duration_seconds_bucket{handler="sql",outcome="applied",le="+Inf"} %[2]d
 orderctl_consume_attempt_duration_seconds_count{handler="sql",outcome="applied"} %[2]d
-orderctl_consume_attempt_duration_seconds_bucket{handler="sql",outcome="retry",le="+Inf"} %[3]d
-orderctl_consume_attempt_duration_seconds_count{handler="sql",outcome="retry"} %[3]d
+orderctl_consume_attempt_duration_seconds_bucket{handler="sql",outcome="retried",le="+Inf"} %[3]d
+orderctl_consume_attempt_duration_seconds_count{handler="sql",outcome="retried"} %[3]d
 `, 980*n, 1000*n, 20*n)
 }
 
@@ -101,6 +101,7 @@ func TestTheNamesAreThoseOfTheProcesses(t *testing.T) {
 	for path, names := range map[string][]string{
 		"../serve/metrics.go":   {`"http_server_request_duration_seconds"`, `"method", "route", "code"`},
 		"../consume/metrics.go": {`subsystem = "orderctl_consume_"`, `histogram("attempt_duration_seconds"`, `"handler", "outcome"`},
+		"../consume/decide.go":  {`= "retried"`, `= "dead"`, `= "abandoned"`},
 	} {
 		raw, err := os.ReadFile(path)
 		if err != nil {

@@ -161,6 +161,11 @@ func TestAClockJumpIsAGapAndOneSampleWithoutRates(t *testing.T) {
 		t.Errorf("the event is %+v", got)
 	}
 	d.sees(sample(after(62))).shows("In 631/s")
+	slow := sample(after(71))
+	slow.TookMS = 4000
+	if d.sees(slow).shows("In 631/s"); len(d.s.Notes) != 1 {
+		t.Errorf("an answer that takes its time is a gap: %+v", d.s.Notes)
+	}
 }
 
 func TestAPauseHoldsTheFrameAndHistoryGoesOn(t *testing.T) {
