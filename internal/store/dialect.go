@@ -38,6 +38,7 @@ type dialect interface {
 type syntax struct {
 	begin       string             // starts a transaction that means to write
 	looks       sql.TxOptions      // of a transaction that reads, all of it at one moment
+	learns      bool               // plans depend on when it has last looked at its tables
 	prepares    bool               // a statement that is run again is worth preparing
 	same        string             // equality that holds between NULLs
 	lockRows    string             // ends a SELECT whose rows shall stay as they are until the end

@@ -89,6 +89,7 @@ func (d *postgresDialect) syntax() syntax {
 		number:      "::bigint",
 		foreign:     "$",
 		dollars:     true,
+		learns:      true,
 	}
 }
 

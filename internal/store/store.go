@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,6 +41,8 @@ type Store struct {
 	idle   []*session // writing connections of link that nobody uses
 	id     string     // the database that was opened first; no other may take its place
 	closed bool
+
+	applied atomic.Int64 // records, since the start
 }
 
 // Open connects to the database and refuses one whose schema is not the one this binary was built for.
