@@ -3,14 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
-
-	"commerce.internal/orderctl/internal/inspect/lag"
-	"commerce.internal/orderctl/internal/queue"
-	"commerce.internal/orderctl/internal/serve"
 )
 
 func newServeCmd(a *app) *cobra.Command {
@@ -71,34 +66,4 @@ func runServe(ctx context.Context, s *session) (err error) {
 		b.ops.Started()
 		return p.run(ctx, func(ctx context.Context) error { return p.server.Run(ctx, api) })
 	})
-}
-
-// lagSource shows the newest verdict to GET /metrics/consumer_lag.
-type lagSource struct{ cache *lag.Cache }
-
-// Consumer implements serve.LagSource.
-func (l lagSource) Consumer(_ context.Context, group, topic string) (serve.ConsumerLag, error) {
-	r, err := l.cache.Report()
-	if err != nil {
-		return serve.ConsumerLag{}, err
-	}
-	c, ok := r.Consumer(group, topic)
-	if !ok {
-		return serve.ConsumerLag{}, fmt.Errorf("group %q, topic %q: %w", group, topic, queue.ErrNotFound)
-	}
-	v := serve.ConsumerLag{Group: group, Topic: topic, Complete: c.Complete, TotalLag: ptr(c.TotalLag), TotalLagMin: c.TotalLagMin, Timestamp: c.Timestamp}
-	for _, p := range c.Partitions {
-		v.Partitions = append(v.Partitions, serve.PartitionLag{
-			Partition: p.Partition, CurrentOffset: ptr(p.CurrentOffset), LogEndOffset: ptr(p.LogEndOffset), Lag: ptr(p.Lag),
-			Status: string(p.Status), Member: ptr(p.Member),
-		})
-	}
-	return v, nil
-}
-
-func ptr[T any](m lag.Maybe[T]) *T {
-	if !m.Known {
-		return nil
-	}
-	return &m.V
 }

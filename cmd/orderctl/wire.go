@@ -31,6 +31,7 @@ var (
 	_ produce.Publisher = (*publish.Producer)(nil)
 	_ consume.Store     = (*store.Store)(nil)
 	_ serve.OrderReader = (*store.Store)(nil)
+	_ serve.LagSource   = (*lag.Cache)(nil)
 	_ lag.Source        = (*observe.Observer)(nil)
 )
 
@@ -198,7 +199,7 @@ func (s *session) server(b *base, p *publish.Producer, partitions int32, orders 
 			InFlightBytes: int64(c.Limits.InFlightBytes),
 		},
 		Breaker: serve.Breaker{Failures: c.Breaker.Failures, Probe: c.Breaker.Probe},
-		Unknown: s.unknown(order.RejectUnknown), Currency: s.cfg.Order.Currency, Orders: orders, Lag: lagSource{cache},
+		Unknown: s.unknown(order.RejectUnknown), Currency: s.cfg.Order.Currency, Orders: orders, Lag: cache,
 		PartitionsNow: func() (int32, error) { return p.Partitions(topic) }, TestRoutes: tests || c.TestRoutes,
 		ProblemBase: c.ProblemBase, ReadyNeedKafka: c.Ready.RequireKafka,
 	}

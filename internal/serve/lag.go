@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
+	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/queue"
 )
 
@@ -16,30 +16,7 @@ import (
 type LagSource interface {
 	// Consumer returns the lag of a group on a topic. queue.ErrNotFound: no such group or topic. Any other error: it is not
 	// known, or too old to be shown.
-	Consumer(ctx context.Context, group, topic string) (ConsumerLag, error)
-}
-
-// ConsumerLag is the lag of one group on one topic. A nil pointer is a number that is not known; unknown is never 0.
-type ConsumerLag struct {
-	Group         string         `json:"group_id"`
-	Topic         string         `json:"topic"`
-	Complete      bool           `json:"complete"`
-	TotalLag      *int64         `json:"total_lag"`               // nil: not complete
-	TotalLagMin   *int64         `json:"total_lag_min,omitempty"` // the sum of what is known, when not complete
-	MaxLagSeconds *float64       `json:"max_lag_seconds"`
-	Partitions    []PartitionLag `json:"partitions"`
-	Timestamp     time.Time      `json:"timestamp"` // of the look
-}
-
-// PartitionLag is the lag of one partition.
-type PartitionLag struct {
-	Partition     int32    `json:"partition"`
-	CurrentOffset *int64   `json:"current_offset"`
-	LogEndOffset  *int64   `json:"log_end_offset"`
-	Lag           *int64   `json:"lag"`
-	LagSeconds    *float64 `json:"lag_seconds"`
-	Status        string   `json:"status"`
-	Member        *string  `json:"member"`
+	Consumer(ctx context.Context, group, topic string) (lag.ConsumerLag, error)
 }
 
 // ConsumerLag serves /metrics/consumer_lag; the admin listener mounts it too.
@@ -63,23 +40,23 @@ func (s *Server) answerLag(w http.ResponseWriter, r *http.Request, group, topic 
 	if s.o.Lag == nil {
 		return fail(codeLagUnavailable, "This server does not watch consumer groups.")
 	}
-	lag, err := s.o.Lag.Consumer(r.Context(), group, topic)
+	found, err := s.o.Lag.Consumer(r.Context(), group, topic)
 	switch {
 	case errors.Is(err, queue.ErrNotFound):
 		return fail(codeNotFound, "No such consumer group or topic.")
 	case err != nil:
 		return fail(codeLagUnavailable, "The brokers have not said for too long how far the group is.")
 	}
-	if lag.Partitions == nil {
-		lag.Partitions = []PartitionLag{}
+	if found.Partitions == nil {
+		found.Partitions = []lag.PartitionLag{}
 	}
 	if strings.HasPrefix(r.Header.Get("Accept"), "text/plain") {
 		w.Header()["X-Content-Type-Options"] = s.statics.nosniff
 		w.Header().Set(hdrContentType, "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = w.Write(lag.exposition()) //nolint:gosec // G705: text/plain with nosniff, labels escaped; the asker may be gone
+		_, _ = w.Write(exposition(found)) //nolint:gosec // G705: text/plain with nosniff, labels escaped; the asker may be gone
 		return nil
 	}
-	b, err := json.Marshal(lag)
+	b, err := json.Marshal(found)
 	if err != nil {
 		return fail(codeInternal, "The lag cannot be shown.")
 	}
@@ -89,18 +66,18 @@ func (s *Server) answerLag(w http.ResponseWriter, r *http.Request, group, topic 
 }
 
 // exposition is the lag in the text form of Prometheus; what is not known is absent.
-func (l ConsumerLag) exposition() []byte {
+func exposition(l lag.ConsumerLag) []byte {
 	label := func(s string) string {
 		return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(s, "\uFFFD"))
 	}
 	b := []byte("# HELP kafka_consumer_lag Records of a partition that the group has not finished.\n# TYPE kafka_consumer_lag gauge\n")
 	for _, p := range l.Partitions {
-		if p.Lag == nil {
+		if !p.Lag.Known {
 			continue
 		}
-		b = append(b, `kafka_consumer_lag{group="`+label(l.Group)+`",topic="`+label(l.Topic)+`",partition="`...)
+		b = append(b, `kafka_consumer_lag{group="`+label(l.GroupID)+`",topic="`+label(l.Topic)+`",partition="`...)
 		b = strconv.AppendInt(b, int64(p.Partition), 10)
-		b = strconv.AppendInt(append(b, `"} `...), *p.Lag, 10)
+		b = strconv.AppendInt(append(b, `"} `...), p.Lag.V, 10)
 		b = append(b, '\n')
 	}
 	return b

@@ -12,13 +12,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/queue"
 	"commerce.internal/orderctl/internal/serve"
 )
 
-type lagFunc func(group, topic string) (serve.ConsumerLag, error)
+type lagFunc func(group, topic string) (lag.ConsumerLag, error)
 
-func (f lagFunc) Consumer(_ context.Context, group, topic string) (serve.ConsumerLag, error) {
+func (f lagFunc) Consumer(_ context.Context, group, topic string) (lag.ConsumerLag, error) {
 	return f(group, topic)
 }
 
@@ -34,12 +35,12 @@ func askLag(t *testing.T, source serve.LagSource, url, accept string) answer {
 	return read(t, rec.Result())
 }
 
-func sample(group, topic string) (serve.ConsumerLag, error) {
-	return serve.ConsumerLag{
-		Group: group, Topic: topic, TotalLagMin: ptr(int64(2)), Timestamp: time.Date(2026, 11, 22, 3, 12, 7, 0, time.UTC),
-		Partitions: []serve.PartitionLag{
-			{Partition: 0, CurrentOffset: ptr(int64(10)), LogEndOffset: ptr(int64(12)), Lag: ptr(int64(2)), LagSeconds: ptr(0.4), Status: "OK", Member: ptr("worker-7c")},
-			{Partition: 1, Status: "UNREAD"},
+func sample(group, topic string) (lag.ConsumerLag, error) {
+	return lag.ConsumerLag{
+		GroupID: group, Topic: topic, TotalLagMin: ptr(int64(2)), Timestamp: time.Date(2026, 11, 22, 3, 12, 7, 0, time.UTC),
+		Partitions: []lag.PartitionLag{
+			{Partition: 0, CurrentOffset: lag.Know[int64](10), LogEndOffset: lag.Know[int64](12), Lag: lag.Know[int64](2), LagSeconds: lag.Know(0.4), Status: lag.OK, Member: lag.Know("worker-7c")},
+			{Partition: 1, Status: lag.Leaderless},
 		},
 	}, nil
 }
@@ -49,7 +50,7 @@ func TestConsumerLagNeverShowsUnknownAsZero(t *testing.T) {
 	a := askLag(t, lagFunc(sample), "/metrics/consumer_lag", "*/*")
 	want := `{"group_id":"g","topic":"orders","complete":false,"total_lag":null,"total_lag_min":2,"max_lag_seconds":null,` +
 		`"partitions":[{"partition":0,"current_offset":10,"log_end_offset":12,"lag":2,"lag_seconds":0.4,"status":"OK","member":"worker-7c"},` +
-		`{"partition":1,"current_offset":null,"log_end_offset":null,"lag":null,"lag_seconds":null,"status":"UNREAD","member":null}],` +
+		`{"partition":1,"current_offset":null,"log_end_offset":null,"lag":null,"lag_seconds":null,"status":"NO-LEADER","member":null}],` +
 		`"timestamp":"2026-11-22T03:12:07Z"}` + "\n"
 	if a.code != 200 || a.raw != want {
 		t.Errorf("%d\n%s\nwant\n%s", a.code, a.raw, want)
@@ -61,8 +62,8 @@ func TestConsumerLagNeverShowsUnknownAsZero(t *testing.T) {
 	if problems, err := promlint.New(strings.NewReader(text.raw)).Lint(); err != nil || len(problems) > 0 {
 		t.Errorf("promlint: %v %v", problems, err)
 	}
-	full := askLag(t, lagFunc(func(g, topic string) (serve.ConsumerLag, error) {
-		return serve.ConsumerLag{Group: g, Topic: topic, Complete: true, TotalLag: ptr(int64(0))}, nil
+	full := askLag(t, lagFunc(func(g, topic string) (lag.ConsumerLag, error) {
+		return lag.ConsumerLag{GroupID: g, Topic: topic, Complete: true, TotalLag: lag.Know[int64](0)}, nil
 	}), "/metrics/consumer_lag?group=h", "")
 	if full.body["total_lag"] != 0.0 || full.body["group_id"] != "h" || strings.Contains(full.raw, "total_lag_min") || !strings.Contains(full.raw, `"partitions":[]`) {
 		t.Errorf("complete: %s", full.raw)
@@ -76,10 +77,10 @@ func TestConsumerLagThatIsNotKnown(t *testing.T) {
 		code   int
 		slug   string
 	}{
-		"no such group": {lagFunc(func(string, string) (serve.ConsumerLag, error) {
-			return serve.ConsumerLag{}, fmt.Errorf("group x: %w", queue.ErrNotFound)
+		"no such group": {lagFunc(func(string, string) (lag.ConsumerLag, error) {
+			return lag.ConsumerLag{}, fmt.Errorf("group x: %w", queue.ErrNotFound)
 		}), 404, "not-found"},
-		"too old":        {lagFunc(func(string, string) (serve.ConsumerLag, error) { return serve.ConsumerLag{}, errors.New("20 s old") }), 503, "lag-unavailable"},
+		"too old":        {lagFunc(func(string, string) (lag.ConsumerLag, error) { return lag.ConsumerLag{}, errors.New("20 s old") }), 503, "lag-unavailable"},
 		"nobody watches": {nil, 503, "lag-unavailable"},
 	} {
 		if a := askLag(t, tt.source, "/metrics/consumer_lag", ""); a.code != tt.code || a.str("code") != tt.slug {

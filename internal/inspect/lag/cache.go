@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"commerce.internal/orderctl/internal/queue"
 )
 
 // ErrOutdated says that the newest observation is too old to be shown as the present.
@@ -99,6 +101,20 @@ func (c *Cache) refresh(ctx context.Context) {
 	case err == nil && before != nil:
 		c.opts.Log.InfoContext(ctx, "lag is observed again")
 	}
+}
+
+// Consumer returns the lag of a group on a topic by the newest verdict. queue.ErrNotFound: there is no such group, or it has
+// nothing to do with the topic.
+func (c *Cache) Consumer(_ context.Context, group, topic string) (ConsumerLag, error) {
+	r, err := c.Report()
+	if err != nil {
+		return ConsumerLag{}, err
+	}
+	found, ok := r.Consumer(group, topic)
+	if !ok {
+		return ConsumerLag{}, fmt.Errorf("group %q, topic %q: %w", group, topic, queue.ErrNotFound)
+	}
+	return found, nil
 }
 
 // Report returns the newest verdict. Before the first one, and when three refreshes have brought nothing, the error is

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"commerce.internal/orderctl/internal/inspect/lag"
+	"commerce.internal/orderctl/internal/queue"
 )
 
 // script answers with what its function returns for the n-th call, counted from 1.
@@ -113,6 +114,20 @@ func TestCacheGoesOutOfDateAndRecovers(t *testing.T) {
 	if lines := strings.Count(log.String(), "\n"); lines != 2 {
 		t.Errorf("one line for the failure and one for its end, got:\n%s", log.String())
 	}
+}
+
+func TestCacheTellsTheLagOfOneTopic(t *testing.T) {
+	t.Parallel()
+	src := &script{do: func(context.Context, int64) (lag.Snapshot, error) { return golden(), nil }}
+	running(t, src, slog.New(slog.DiscardHandler), func(c *lag.Cache) {
+		wait(time.Second)
+		if l, err := c.Consumer(t.Context(), "workers", "orders"); err != nil || l.TotalLag != lag.Know[int64](170) {
+			t.Errorf("Consumer = %+v, %v", l, err)
+		}
+		if _, err := c.Consumer(t.Context(), "nobody", "orders"); !errors.Is(err, queue.ErrNotFound) {
+			t.Errorf("no such group: %v", err)
+		}
+	})
 }
 
 func TestCacheTellsRates(t *testing.T) {
