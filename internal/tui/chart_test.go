@@ -361,3 +361,24 @@ func TestEveryKeyHasOneMeaningAndIsInTheTable(t *testing.T) {
 		t.Error("the table and the keys differ")
 	}
 }
+
+func TestOldLooksAreThinnedAndNewOnesAreKept(t *testing.T) {
+	t.Parallel()
+	var seen []lag.Snapshot
+	for i := range 400 {
+		seen = thin(append(seen, lag.Snapshot{AsOf: dawn.Add(time.Duration(i) * 2 * time.Second)}))
+	}
+	now := seen[len(seen)-1].AsOf
+	if oldest := now.Sub(seen[0].AsOf); oldest < 285*time.Second || oldest > seenSpan || len(seen) > 65 {
+		t.Errorf("%d looks, the oldest %s old", len(seen), oldest)
+	}
+	for i := 1; i < len(seen); i++ {
+		gap, age := seen[i].AsOf.Sub(seen[i-1].AsOf), now.Sub(seen[i].AsOf)
+		if gap > 12*time.Second || age < fullSpan && gap != 2*time.Second {
+			t.Errorf("%s ago there is a gap of %s", age, gap)
+		}
+	}
+	if one := thin(seen[:1]); len(one) != 1 {
+		t.Error("the only look was dropped")
+	}
+}

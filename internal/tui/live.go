@@ -18,6 +18,9 @@ const (
 	sideDeadline = 2 * time.Second
 )
 
+// errNobody is a look that nobody answered: the client knew of partitions from before, and that is all.
+var errNobody = errors.New("no broker answers")
+
 // ErrNoStore says that no store is configured that could be asked for what is pending.
 var ErrNoStore = errors.New("no store to ask")
 
@@ -45,6 +48,7 @@ type Live struct {
 	opts   LiveOptions
 	window *lag.Window
 	link   *link
+	seen   []lag.Snapshot // what is judged, oldest first
 
 	mu       sync.Mutex
 	pending  lag.Maybe[Pending]
@@ -148,9 +152,14 @@ func (l *Live) Sample(ctx context.Context) (Sample, error) {
 		}
 		return Sample{}, err
 	}
+	if silent(seen, l.opts.Group) {
+		_ = l.link.drop()
+		return Sample{}, errNobody
+	}
 	l.link.aged()
 	l.window.Add(seen)
-	s := convert(l.opts.Group, l.window.Report(), seen)
+	l.seen = thin(append(l.seen, seen))
+	s := convert(l.opts.Group, lag.Evaluate(l.seen, l.opts.Policy), seen)
 	if l.opts.Whole {
 		l.wait(ctx)
 	}
@@ -160,6 +169,41 @@ func (l *Live) Sample(ctx context.Context) (Sample, error) {
 	l.estimate(&s)
 	due(&s)
 	return s, nil
+}
+
+const (
+	fullSpan = time.Minute // what rates are taken over
+	thinSpan = 10 * time.Second
+	seenSpan = 5 * time.Minute // what forecasts are made from
+)
+
+// thin keeps every look of the last minute, and of the four before it one each ten seconds: a forecast compares all pairs of
+// looks, and would cost more than all the rest together.
+func thin(seen []lag.Snapshot) []lag.Snapshot {
+	now := seen[len(seen)-1].AsOf
+	var kept []lag.Snapshot
+	for _, s := range seen {
+		age := now.Sub(s.AsOf)
+		if age > seenSpan || age > fullSpan+thinSpan && len(kept) > 0 && s.AsOf.Sub(kept[len(kept)-1].AsOf) < thinSpan {
+			continue
+		}
+		kept = append(kept, s)
+	}
+	return kept
+}
+
+// silent reports whether a look saw nothing at all of what is there now.
+func silent(seen lag.Snapshot, group string) bool {
+	g := seen.Groups[group]
+	if g.Commits.Known || len(seen.Partitions) == 0 {
+		return false
+	}
+	for _, p := range seen.Partitions {
+		if p.High.Known || p.Problem != lag.NoAnswer && p.Problem != lag.NoLeader {
+			return false
+		}
+	}
+	return true
 }
 
 // silence is no answer in time. The words of the runtime for that say nothing to a reader.
@@ -229,70 +273,5 @@ func due(s *Sample) {
 		if t, ok := s.Pending.V.Tiers[r.Topic]; ok && s.Pending.Known && !t.NextDue.IsZero() {
 			s.Pinned[i].Due = lag.Know(seconds(t.NextDue.Sub(s.At)))
 		}
-	}
-}
-
-// link is the client of the moment. It lets ages be looked for every few seconds only.
-type link struct {
-	dial func() Client
-	now  func() time.Time
-
-	mu      sync.Mutex
-	client  Client
-	agedAt  time.Time
-	skipAge bool
-}
-
-func (l *link) current() Client {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.client == nil {
-		l.client = l.dial()
-	}
-	return l.client
-}
-
-func (l *link) drop() error {
-	l.mu.Lock()
-	c := l.client
-	l.client = nil
-	l.mu.Unlock()
-	if c == nil {
-		return nil
-	}
-	if err := c.Close(); err != nil {
-		return fmt.Errorf("close client: %w", err)
-	}
-	return nil
-}
-
-// Snapshot implements lag.Source.
-func (l *link) Snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) {
-	l.mu.Lock()
-	l.skipAge = !l.agedAt.IsZero() && l.now().Sub(l.agedAt) < agesEvery-100*time.Millisecond
-	l.mu.Unlock()
-	return l.current().Snapshot(ctx, q)
-}
-
-// OffsetsAt implements lag.Source.
-func (l *link) OffsetsAt(ctx context.Context, at map[lag.TopicPartition]time.Time) (map[lag.TopicPartition]lag.Maybe[lag.OffsetAt], error) {
-	if l.skipped() {
-		return nil, nil // nobody told; what was known before stays
-	}
-	return l.current().OffsetsAt(ctx, at)
-}
-
-func (l *link) skipped() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.skipAge
-}
-
-// aged notes that ages were looked for in this look.
-func (l *link) aged() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.skipAge {
-		l.agedAt = l.now()
 	}
 }

@@ -26,6 +26,7 @@ type cluster struct {
 	unread  int64
 	missing bool
 	hole    bool // one partition has no answer
+	gone    bool // nobody answers, though the client remembers what there is
 }
 
 func (c *cluster) dial() tui.Client {
@@ -87,6 +88,13 @@ func (c *cluster) snapshot(q lag.Query) lag.Snapshot {
 	add("orders.orders-worker.retry.5s", 1, 10, 14)
 	if c.hole {
 		s.Partitions[lag.TopicPartition{Topic: "orders", Partition: 1}] = lag.PartitionObs{Leader: -1, Epoch: -1, Problem: lag.NoAnswer}
+	}
+	if c.gone {
+		for tp := range s.Partitions {
+			s.Partitions[tp] = lag.PartitionObs{Leader: 1, Problem: lag.NoAnswer}
+		}
+		s.Groups["orders-worker"] = lag.GroupObs{Problem: lag.NoAnswer, Coordinator: -1}
+		return s
 	}
 	dlq := lag.TopicPartition{Topic: "orders.orders-worker.dlq"}
 	s.Topics[dlq.Topic] = lag.TopicObs{Exists: lag.Know(true), Partitions: 1}
@@ -221,8 +229,12 @@ func TestAfterAFailureComesANewClient(t *testing.T) {
 		if _, err := l.Sample(ctx); err == nil || err.Error() != "Kafka did not answer within 4s" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("silence is %v", err)
 		}
-		c.mute = false
-		if s, err := l.Sample(t.Context()); err != nil || s.Group.Unread.V != 7 || c.dialled != 5 {
+		c.mute, c.gone = false, true
+		if _, err := l.Sample(t.Context()); err == nil || err.Error() != "no broker answers" || c.closed != 5 {
+			t.Errorf("nobody answers: %v, %d closed", err, c.closed)
+		}
+		c.gone = false
+		if s, err := l.Sample(t.Context()); err != nil || s.Group.Unread.V != 7 || c.dialled != 6 {
 			t.Errorf("%v, %+v, %d clients", err, s.Group.Unread, c.dialled)
 		}
 	})

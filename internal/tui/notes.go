@@ -17,6 +17,31 @@ type Note struct {
 	At   time.Time `json:"at"`
 	Kind string    `json:"kind"` // status, state, members, leader, overdue, dead, gap
 	Text string    `json:"text"`
+
+	about string // what notes of many partitions have in common
+}
+
+const crowd = 4 // so many partitions are named
+
+// crowded puts notes together that say the same of many partitions of a topic.
+func crowded(rows []Note) []Note {
+	alike := map[string]int{}
+	for _, n := range rows {
+		alike[n.about]++
+	}
+	list, told := []Note{}, map[string]bool{}
+	for _, n := range rows {
+		many := alike[n.about] > crowd
+		if many && told[n.about] {
+			continue
+		}
+		if many {
+			told[n.about] = true
+			n.Text = fmt.Sprintf("%s and %d partitions more", n.Text, alike[n.about]-1)
+		}
+		list = append(list, n)
+	}
+	return list
 }
 
 // Changes tells what happened between two samples. What was or is unknown has not changed.
@@ -30,11 +55,15 @@ func Changes(before, now Sample) []Note {
 	for _, r := range append(slices.Clone(before.Rows), before.Pinned...) {
 		was[r.Key] = r
 	}
+	rows := []Note{}
 	for _, r := range now.Rows {
 		if old, ok := was[r.Key]; ok {
-			rowChanges(old, r, note)
+			rowChanges(old, r, func(kind, format string, args ...any) {
+				rows = append(rows, Note{At: now.At, Kind: kind, Text: fmt.Sprintf(format, args...), about: kind + " " + r.Topic + " " + string(r.Status)})
+			})
 		}
 	}
+	list = append(list, crowded(rows)...)
 	for _, r := range now.Pinned {
 		if old, ok := was[r.Key]; ok {
 			pinnedChanges(old, r, now.Pending.Known, note)

@@ -340,6 +340,13 @@ func TestEventsAreToldOnceAndInOrder(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	quiet, loud := many(noon), many(after(2))
+	for i := range loud.Rows {
+		loud.Rows[i].Status, loud.Rows[i].Severity = lag.Unknown, lag.SevUnknown.String()
+	}
+	if all := tui.Changes(quiet, loud); len(all) != 1 || all[0].Text != "orders/0 UNKNOWN: 0 unread and 499 partitions more" {
+		t.Errorf("500 partitions say %d things: %v", len(all), all[:1])
+	}
 	if again := tui.Changes(b, b); len(again) != 0 {
 		t.Errorf("nothing happened, and yet: %v", again)
 	}
