@@ -41,8 +41,9 @@ check: lint race ## before every commit: lint, race; generated files and go.mod 
 	go mod verify
 	cd tools && go run ./protogen -check
 
-e2e: build ## the built binary against real Apache Kafka: one node, and three (needs Java 17 and Maven)
-	go test -tags $(TAGS),e2e -count=1 -timeout 25m ./test/...
+E2E ?= .
+e2e: build ## the built binary against real Apache Kafka: one node, and three (needs Java 17 and Maven; E2E=pattern)
+	go test -tags $(TAGS),e2e -count=1 -timeout 25m -run '$(E2E)' ./test/kraft ./test/e2e
 
 crash: ## the binary dies at every crash point, beside load and replays (NIGHTLY=1: more; CRASH_KILL=5m; KAFKA=embedded: no Java)
 	go test -tags $(TAGS),crash -count=1 -parallel 6 -timeout $(if $(NIGHTLY),6h,30m) ./test/crash

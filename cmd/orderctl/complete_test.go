@@ -35,6 +35,9 @@ func muteBroker(t *testing.T) (addr string, connections *atomic.Int64) {
 }
 
 func TestTabAgainstAMuteBroker(t *testing.T) { // not parallel: it is about time
+	if raceDetector {
+		t.Skip("the bar is for the real binary; it is held without the race detector")
+	}
 	addr, connections := muteBroker(t)
 	home := t.TempDir()
 	tab := func() (string, time.Duration) {

@@ -274,6 +274,9 @@ func TestTopNamesTheContext(t *testing.T) {
 
 // What links the dashboard must not make every command wait for the terminal.
 func TestVersionOnAMuteTerminalTakesNoTime(t *testing.T) {
+	if raceDetector {
+		t.Skip("the bar is for the real binary; it is held without the race detector")
+	}
 	t.Parallel()
 	best := time.Hour
 	for range 8 {

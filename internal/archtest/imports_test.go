@@ -16,7 +16,7 @@ var leaves = []string{"internal/obs", "internal/text", "internal/failpoint"}
 
 // owners says which packages alone may import a foreign module (or a package of it).
 var owners = map[string][]string{
-	"github.com/IBM/sarama":             {"internal/kafka", "internal/kafka/"},
+	"github.com/IBM/sarama":             {"internal/kafka", "internal/kafka/", "test/bench"},
 	"github.com/twmb/franz-go":          {"internal/broker", "internal/broker/brokertest", "test/kraft", "test/e2e"},
 	"github.com/gin-gonic/gin":          {"internal/serve"},
 	"github.com/charmbracelet/":         {"internal/tui", "internal/tui/termguard"},
