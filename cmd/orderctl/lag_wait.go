@@ -21,6 +21,9 @@ func (l *lagRun) wait(ctx context.Context) error {
 	var report lag.Report
 	for looks, quiet := 0, 0; ; looks++ {
 		seen, err := l.look(whole)
+		if err == nil {
+			report = seen // also what came in part until the deadline
+		}
 		switch {
 		case whole.Err() != nil:
 			return l.waitedTooLong(ctx, report)
@@ -29,7 +32,6 @@ func (l *lagRun) wait(ctx context.Context) error {
 		case err != nil:
 			quiet = 0
 		default:
-			report = seen
 			if err := l.missing(ctx, report); err != nil {
 				return err
 			}
