@@ -67,6 +67,7 @@ var ours = map[string][]string{
 	"internal/config": {}, "internal/out": {}, "internal/ops": {},
 	"internal/obs": {}, "internal/text": {}, "internal/failpoint": {}, "internal/archtest": {},
 	"internal/webhook": {"internal/order", "internal/queue"},
+	"test/bench":       {"internal/"},
 	"test/kraft":       {}, "test/e2e": {"internal/", "test/kraft"}, "test/crash": {"internal/", "test/kraft"},
 }
 
