@@ -53,8 +53,19 @@ func anySnapshot(t *rapid.T, i int) lag.Snapshot {
 	if g.State == lag.StateStable {
 		g.Members = lag.Know([]lag.MemberObs{member("m", topics, tp("orders", 0), tp("orders.g.retry.1m", 0))})
 	}
+	g.Heads = map[lag.TopicPartition]lag.HeadObs{}
+	for tp := range parts {
+		if rapid.IntRange(0, 2).Draw(t, "age known") > 0 {
+			low := at.Add(-time.Duration(rapid.IntRange(-120, 3000).Draw(t, "age")) * time.Second)
+			g.Heads[tp] = lag.HeadObs{Low: low, High: low.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "width")) * time.Second)}
+		}
+	}
 	s := snapshot(g, parts)
-	s.AsOf = at
+	s.AsOf, s.Aged = at, rapid.Bool().Draw(t, "aged")
+	s.Topics["orders"] = lag.TopicObs{
+		Exists: lag.Know(true), Partitions: 3, Retention: lag.Maybe[time.Duration]{V: 10 * time.Minute, Known: rapid.Bool().Draw(t, "retention told")},
+		RetentionBytes: lag.Maybe[int64]{V: 1 << 20, Known: rapid.Bool().Draw(t, "bytes told")},
+	}
 	s.Isolation = rapid.SampledFrom([]lag.Isolation{lag.ReadCommitted, lag.ReadUncommitted}).Draw(t, "isolation")
 	return s
 }
@@ -106,6 +117,7 @@ func checkRow(t *rapid.T, r lag.Row, s lag.Snapshot) {
 	if r.Unread.Known && r.Lost.V > 0 && r.Unread.V > max(0, end.V-p.Start.V) {
 		t.Fatalf("what was deleted counts as unread: %+v", r)
 	}
+	checkAges(t, r, s)
 	if r.Status == lag.OK && !r.Unread.Known {
 		t.Fatalf("unknown is called OK: %+v", r)
 	}
@@ -134,5 +146,27 @@ func checkTotals(t *rapid.T, g lag.Group) {
 		if d.Depth.Known && d.Overdue.Known && d.Depth.V != d.Parked.V+d.Overdue.V {
 			t.Fatalf("tier %+v", d)
 		}
+	}
+}
+
+// checkAges: no age without a backlog that is known, none below 0, and nothing derived from an age that is not known.
+func checkAges(t *rapid.T, r lag.Row, s lag.Snapshot) {
+	for _, v := range []lag.Maybe[float64]{
+		r.Oldest, r.Precision, r.OldestOverdue, r.LossEarliest, r.RetentionUsed, r.Seconds, r.Earliest, r.ETA, r.In, r.Out, r.NoProgress,
+	} {
+		if v.V < 0 || !v.Known && v.V != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	_, told := s.Groups["g"].Heads[r.TopicPartition()]
+	switch {
+	case r.Oldest.Known && !r.Unread.Known, r.Oldest.V > 0 && (!told || r.Unread.V == 0):
+		t.Fatalf("an age of nothing: %+v", r)
+	case !r.Oldest.Known && (r.LossEarliest.Known || r.Earliest.Known || r.State.Known || r.OldestOverdue.Known):
+		t.Fatalf("derived from an age that is not known: %+v", r)
+	case slices.Contains(r.Reasons, lag.Suspect) && (r.Oldest.Known || r.Stale.Known):
+		t.Fatalf("told by timestamps that tell nothing: %+v", r)
+	case r.Unread.V > 0 && s.Aged && !r.Oldest.Known && slices.Contains(r.Reasons, lag.TooOld):
+		t.Fatalf("too old, though its age is not known: %+v", r)
 	}
 }
