@@ -54,7 +54,6 @@ func (s *Store) apply(ctx context.Context, group string, look []queue.Lookup, de
 	b := &batch{store: s, group: group, look: look, decide: decide, errs: make([]error, len(look))}
 	err := s.transact(ctx, "apply batch", func(x *session) error { return b.together(ctx, x) })
 	if err == nil {
-		s.learn(ctx, len(look))
 		return b.errs, nil
 	}
 	if ownOf(err) == nil && b.refused(err) == nil {

@@ -51,8 +51,7 @@ func (s *Store) Messages(ctx context.Context, group string, ids []string) ([]que
 	err := s.look(ctx, "read message rows by id", func(tx *sql.Tx) error {
 		all = nil
 		return eachChunk(group, sorted(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isText(id) })), func(n int, args []any) error {
-			rows, err := auditRows(ctx, tx, render(s.text.syntax, `SELECT `+auditColumns+` FROM orderctl_messages
-				WHERE consumer_group = ? AND msg_id IN (`+list(n)+`)`), args...)
+			rows, err := auditRows(ctx, tx, s.text.rowsOf(auditColumns, n), args...)
 			all = append(all, rows...)
 			return err
 		})

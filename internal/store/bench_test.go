@@ -29,6 +29,7 @@ func BenchmarkApply(b *testing.B) {
 				s := start(b)
 				offset := int64(0)
 				b.ReportAllocs()
+				b.ResetTimer()
 				for left := b.N; left > 0; left -= size {
 					applyNew(b, s, min(size, left), &offset)
 				}

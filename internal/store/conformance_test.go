@@ -12,12 +12,9 @@ import (
 	"commerce.internal/orderctl/internal/store/storetest"
 )
 
-// servers are those of this test binary.
-var servers dbtest.Servers
-
 func TestMain(m *testing.M) {
 	code := m.Run()
-	servers.Stop()
+	store.TestServers.Stop()
 	os.Exit(code)
 }
 
@@ -47,14 +44,14 @@ func sqliteDatabase(path string) storetest.Database {
 // postgresDatabase is an empty database on the PostgreSQL server of this binary.
 func postgresDatabase(t testing.TB) storetest.Database {
 	t.Helper()
-	dsn := servers.Postgres(t)
+	dsn := store.TestServers.Postgres(t)
 	return database("postgres", dsn, func(t testing.TB) *sql.DB { return dbtest.Open(t, "postgres", dsn) })
 }
 
 // mysqlDatabase is an empty database on the MariaDB server of this binary.
 func mysqlDatabase(t testing.TB) storetest.Database {
 	t.Helper()
-	dsn := servers.MySQL(t)
+	dsn := store.TestServers.MySQL(t)
 	d := database("mysql", dsn, func(t testing.TB) *sql.DB { return dbtest.Open(t, "mysql", dsn) })
 	d.LongText = "LONGTEXT"
 	return d

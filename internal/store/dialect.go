@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -36,19 +37,20 @@ type dialect interface {
 
 // syntax is how a database spells what SQL does not agree on.
 type syntax struct {
-	begin       string             // starts a transaction that means to write
-	looks       sql.TxOptions      // of a transaction that reads, all of it at one moment
-	learns      bool               // plans depend on when it has last looked at its tables
-	prepares    bool               // a statement that is run again is worth preparing
-	same        string             // equality that holds between NULLs
-	lockRows    string             // ends a SELECT whose rows shall stay as they are until the end
-	hasTable    string             // counts the tables of a name
-	placeholder func(n int) string // the n-th parameter, from 1
-	number      string             // what says, behind a parameter, that it is a number
-	foreign     string             // bytes that begin parameters which the store never fills
-	brackets    bool               // [name] is a quoted name
-	dollars     bool               // $$text$$ and $tag$text$tag$ are quoted, E'' knows backslashes, comments nest
-	backslashes bool               // a backslash quotes the next byte of a text, # begins a comment, -- only before a blank
+	begin       string                       // starts a transaction that means to write
+	looks       sql.TxOptions                // of a transaction that reads, all of it at one moment
+	prepares    bool                         // a statement that is run again is worth preparing
+	same        string                       // equality that holds between NULLs
+	state       string                       // the column, hidden from an index that may be long; "": as it is
+	lockRows    string                       // ends a SELECT whose rows shall stay as they are until the end
+	hasTable    string                       // counts the tables of a name
+	placeholder func(n int) string           // the n-th parameter, from 1
+	lookup      func(n int, q lookup) string // where the usual text is not good enough
+	number      string                       // what says, behind a parameter, that it is a number
+	foreign     string                       // bytes that begin parameters which the store never fills
+	brackets    bool                         // [name] is a quoted name
+	dollars     bool                         // $$text$$ and $tag$text$tag$ are quoted, E'' knows backslashes, comments nest
+	backslashes bool                         // a backslash quotes the next byte of a text, # begins a comment, -- only before a blank
 }
 
 // link is an open database.
@@ -97,10 +99,11 @@ func dialectOf(o Options) (dialect, error) {
 }
 
 // render writes a text of this package in the words of a database: ? is a parameter, <=> equality between NULLs too,
-// {lock} the end of a locking read.
+// {lock} the end of a locking read, {state} the column where its index shall not be used.
 func render(y syntax, text string) string {
 	text = strings.ReplaceAll(text, "<=>", y.same)
 	text = strings.ReplaceAll(text, "{lock}", y.lockRows)
+	text = strings.ReplaceAll(text, "{state}", cmp.Or(y.state, "state"))
 	var b strings.Builder
 	for n := 1; ; n++ {
 		before, after, found := strings.Cut(text, "?")

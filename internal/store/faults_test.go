@@ -125,7 +125,7 @@ func readersSeeOneMoment(t *testing.T, s *store.Store) {
 	torn := make(chan error, 1)
 	go func() {
 		defer close(torn)
-		for i := 0; ctx.Err() == nil; i = (i + 1) % 50 {
+		for i := 0; ctx.Err() == nil; i = (i + 1) % 20 {
 			v, err := s.Order(ctx, "g", fmt.Sprint("A-", i))
 			if err == nil && v.Found != (len(v.Rows) == 1) {
 				torn <- fmt.Errorf("order %+v", v)
@@ -133,7 +133,7 @@ func readersSeeOneMoment(t *testing.T, s *store.Store) {
 			}
 		}
 	}()
-	for i := range 50 {
+	for i := range 20 {
 		mustApply(t, s, fmt.Sprint("A-", i))
 	}
 	cancel()

@@ -16,7 +16,7 @@ import (
 // smallest in use is 4 MiB, and quoting may double a text.
 const mysqlPacket = 1 << 20
 
-func (d *mysqlDialect) begins() []statement {
+func (d *mysqlDialect) begins(int) []statement {
 	return []statement{{text: d.syntax().begin, index: nobody}}
 }
 

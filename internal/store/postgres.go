@@ -83,13 +83,14 @@ func (d *postgresDialect) syntax() syntax {
 		begin:       "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
 		looks:       sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		same:        "IS NOT DISTINCT FROM",
+		state:       "state || ''",
 		lockRows:    "FOR UPDATE",
 		hasTable:    "SELECT count(to_regclass(?))",
 		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+		lookup:      postgresLookup,
 		number:      "::bigint",
 		foreign:     "$",
 		dollars:     true,
-		learns:      true,
 	}
 }
 

@@ -16,11 +16,18 @@ import (
 
 // begins bounds what others can do to this transaction, and it to others: a lock that is not given back in time is asked
 // for again in a new transaction, and a worker that is stopped in the middle does not hold its locks for ever.
-func (d *postgresDialect) begins() []statement {
-	var list []statement
-	for _, text := range []string{
+//
+// How a prepared statement is done is decided early, and kept. A table that was empty then has grown: so it is decided again
+// when a connection has run twice as many transactions as the last time. (In a table of a page all indexes are alike.)
+func (d *postgresDialect) begins(n int) []statement {
+	texts := []string{
 		d.syntax().begin, "SET LOCAL lock_timeout = '3s'", "SET LOCAL idle_in_transaction_session_timeout = '30s'",
-	} {
+	}
+	if n > 8 && n&(n-1) == 0 {
+		texts = append(texts, "DISCARD PLANS")
+	}
+	var list []statement
+	for _, text := range texts {
 		list = append(list, statement{text: text, index: nobody})
 	}
 	return list
@@ -72,12 +79,12 @@ func take(answers pgx.BatchResults, st statement) error {
 	return rs.Err()
 }
 
-// writes inserts all new rows with one statement and all new orders with another, changes all known orders with a third,
-// and compares and sets known rows one by one.
+// writes inserts all new rows with one statement and all new orders with another, and compares and sets known ones one by
+// one.
 func (d *postgresDialect) writes(t texts, group string, changes []change, now time.Time) []statement {
-	var list, compared []statement
-	var rows, inserts, updates [][]any
-	first := [3]int{nobody, nobody, nobody} // a record of each of the three
+	var list, compared, updates []statement
+	var rows, inserts [][]any
+	first := [2]int{nobody, nobody} // a record of each of the two
 	for _, w := range inKeyOrder(changes) {
 		switch w.Kind {
 		case queue.Insert:
@@ -92,8 +99,8 @@ func (d *postgresDialect) writes(t texts, group string, changes []change, now ti
 		if c.Effect.Insert {
 			inserts, first[1] = append(inserts, insertOrderArgs(group, c, now)), c.index
 		} else {
-			updates = append(updates, append(updateOrderArgs(c, now), c.Effect.Order.OrderID, string(c.seen.Stored.Status)))
-			first[2] = c.index
+			args := append(updateOrderArgs(c, now), group, c.Effect.Order.OrderID, string(c.seen.Stored.Status))
+			updates = append(updates, statement{text: mustChange(t.updateOrder), args: args, index: c.index, compares: true})
 		}
 	}
 	if len(rows) > 0 {
@@ -103,10 +110,7 @@ func (d *postgresDialect) writes(t texts, group string, changes []change, now ti
 	if len(inserts) > 0 {
 		list = append(list, statement{text: postgresInsert("orders", orderColumns, orderTypes()), args: arrays(inserts), index: first[1]})
 	}
-	if len(updates) > 0 {
-		list = append(list, statement{text: postgresUpdateOrders(), args: append(arrays(updates), group, len(updates)), index: first[2], compares: true})
-	}
-	return list
+	return append(list, updates...)
 }
 
 // mustChange makes a statement divide by zero where it changes no row, so that the commit behind it is not done.
@@ -137,17 +141,17 @@ func unnest(types string) string {
 	return "unnest(" + strings.Join(list, ", ") + ")"
 }
 
-// postgresUpdateOrders sets the orders that are locked, as texts.updateOrder does one. It divides by zero unless it
-// changes all of them.
-func postgresUpdateOrders() string {
-	return `WITH changed AS (UPDATE orders AS o SET user_id = v.user_id, status = v.status, currency = v.currency,
-		total_amount = v.total_amount, items = v.items, attributes = v.attributes, updated_at = v.updated_at,
-		msg_id = v.msg_id, src_partition = v.src_partition, src_offset = v.src_offset, trace_id = v.trace_id,
-		applied_at = v.applied_at
-		FROM ` + unnest("tttnttntnntntt") + ` AS v (user_id, status, currency, total_amount, items, attributes,
-		updated_at, msg_id, src_partition, src_offset, trace_id, applied_at, order_id, was)
-		WHERE o.consumer_group = $15 AND o.order_id = v.order_id AND o.status = v.was RETURNING 1)
-		SELECT 1 / (count(*) = $16::bigint)::int FROM changed`
+// postgresLookup asks for one name after the other, by the index of the names. A list of names would be slow for as long
+// as the server has not counted the rows: it takes a group for a handful and reads all of it. OFFSET 0 keeps the queries
+// apart.
+func postgresLookup(n int, q lookup) string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("($%d::text)", i+2))
+	}
+	return render((&postgresDialect{}).syntax(), `SELECT found.* FROM (VALUES `+strings.Join(names, ", ")+`) AS wanted (name) CROSS JOIN LATERAL (
+		SELECT `+q.columns+` FROM `+q.from+` WHERE consumer_group = $1 AND `+q.key+` = wanted.name`+q.more+`
+		`+q.end+` OFFSET 0) AS found`)
 }
 
 // arrays turns rows of values into columns of them.

@@ -93,7 +93,7 @@ func bySource(a, b queue.Row) int {
 }
 
 // eachChunk calls query for the names in lists of a few fixed lengths, so that few statements have to be prepared. A
-// list is filled up by repeating its last name, which finds nothing twice.
+// list is filled up with NULL, which finds nothing.
 func eachChunk(group string, names []string, query func(n int, args []any) error) error {
 	for len(names) > 0 {
 		n := chunk(len(names))
@@ -102,7 +102,11 @@ func eachChunk(group string, names []string, query func(n int, args []any) error
 		args := make([]any, 0, n+1)
 		args = append(args, group)
 		for i := range n {
-			args = append(args, part[min(i, len(part)-1)])
+			if i < len(part) {
+				args = append(args, part[i])
+			} else {
+				args = append(args, nil)
+			}
 		}
 		if err := query(n, args); err != nil {
 			return err

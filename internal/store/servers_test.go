@@ -128,15 +128,3 @@ func samples(prefix string, n int, make func(string) order.Order) []order.Order 
 	}
 	return out
 }
-
-// A table that was never looked at is small to PostgreSQL, whatever has been written: the lookups of a batch would read all
-// of the group. The store tells it to look, so that they go by the key from the first minute on.
-func TestLookupsOfAYoungGroupGoByTheKey(t *testing.T) {
-	t.Parallel()
-	d := postgresDatabase(t)
-	s := open(t, d.Options)
-	mustApply(t, s, names("young-", 600)...)
-	if n := d.Int(t, `SELECT reltuples::bigint FROM pg_class WHERE relname = 'orderctl_messages'`); n < 500 {
-		t.Errorf("PostgreSQL knows of %d rows of 600", n)
-	}
-}

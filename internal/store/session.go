@@ -19,6 +19,7 @@ type session struct {
 	born  time.Time
 	stmts map[string]*sql.Stmt
 
+	runs     int         // transactions so far
 	used     bool        // by a transaction before this one
 	answered bool        // the database has answered in this transaction
 	unbegun  bool        // the transaction begins with what is sent next
@@ -78,6 +79,7 @@ func (s *Store) give(x *session) {
 // begin starts the transaction. Where statements are sent together it goes with the first of them.
 func (x *session) begin(ctx context.Context) error {
 	if x.piped() {
+		x.runs++
 		x.unbegun = true
 		return nil
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -41,8 +40,6 @@ type Store struct {
 	idle   []*session // writing connections of link that nobody uses
 	id     string     // the database that was opened first; no other may take its place
 	closed bool
-
-	applied atomic.Int64 // records, since the start
 }
 
 // Open connects to the database and refuses one whose schema is not the one this binary was built for.

@@ -23,7 +23,7 @@ const orderColumns = `consumer_group, order_id, user_id, status, currency, total
 
 // asRead is the compare of every change: the row still is where it was when it was read.
 const asRead = ` WHERE consumer_group = ? AND msg_id = ? AND fingerprint = ?
-	AND state = ? AND hop = ? AND at_topic <=> ? AND at_partition <=> ? AND at_offset <=> ?`
+	AND {state} = ? AND hop = ? AND at_topic <=> ? AND at_partition <=> ? AND at_offset <=> ?`
 
 func newTexts(y syntax) texts {
 	r := func(text string) string { return render(y, text) }
@@ -63,22 +63,35 @@ func newTexts(y syntax) texts {
 }
 
 // rowsOfIDs reads every content of n message ids.
-func (t texts) rowsOfIDs(n int) string {
-	return render(t.syntax, `SELECT `+columns+` FROM orderctl_messages
-		WHERE consumer_group = ? AND msg_id IN (`+list(n)+`) ORDER BY msg_id, fingerprint`)
+func (t texts) rowsOfIDs(n int) string { return t.rowsOf(columns, n) }
+
+// rowsOf reads some columns of every content of n message ids.
+func (t texts) rowsOf(columns string, n int) string {
+	return t.lookup(n, lookup{columns: columns, from: "orderctl_messages", key: "msg_id", end: "ORDER BY msg_id, fingerprint"})
 }
 
 // unfinished reads the messages of n orders that may stand in front of another. It does not sort: SQLite would walk the
 // index of the source, which has the wanted order, through the whole group.
 func (t texts) unfinished(n int) string {
-	return render(t.syntax, `SELECT `+columns+` FROM orderctl_messages
-		WHERE consumer_group = ? AND order_id IN (`+list(n)+`) AND state IN ('retry', 'parked', 'dead')`)
+	return t.lookup(n, lookup{columns: columns, from: "orderctl_messages", key: "order_id", more: " AND {state} IN ('retry', 'parked', 'dead')"})
 }
 
 // orders reads and locks n orders, always in the same sequence, so that two workers never wait for each other.
 func (t texts) orders(n int) string {
-	return render(t.syntax, `SELECT order_id, status FROM orders
-		WHERE consumer_group = ? AND order_id IN (`+list(n)+`) ORDER BY order_id {lock}`)
+	return t.lookup(n, lookup{columns: "order_id, status", from: "orders", key: "order_id", end: "ORDER BY order_id {lock}"})
+}
+
+// lookup is a query for the rows of a group that have one of some names.
+type lookup struct {
+	columns, from, key, more, end string
+}
+
+func (t texts) lookup(n int, q lookup) string {
+	if t.syntax.lookup != nil {
+		return t.syntax.lookup(n, q)
+	}
+	return render(t.syntax, `SELECT `+q.columns+` FROM `+q.from+`
+		WHERE consumer_group = ? AND `+q.key+` IN (`+list(n)+`)`+q.more+` `+q.end)
 }
 
 // list is n parameters.

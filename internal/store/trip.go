@@ -34,8 +34,8 @@ type piper interface {
 	// trip runs statements in order, in as few round trips as it can. None that follows a failed one has any effect; the
 	// failed one is returned, or where that is not known another of its kind.
 	trip(ctx context.Context, conn *sql.Conn, list []statement) (failed statement, err error)
-	// begins are the statements in front of the first of a transaction.
-	begins() []statement
+	// begins are the statements in front of the first of a transaction, the n-th of its connection.
+	begins(n int) []statement
 	// writes are the statements that do what some records change, without what the operator adds.
 	writes(t texts, group string, changes []change, now time.Time) []statement
 	// unequal reports whether err is what a statement raises that compares in vain.
@@ -57,7 +57,7 @@ func (x *session) send(ctx context.Context, list ...statement) error {
 	x.queued = nil
 	if x.unbegun {
 		x.unbegun, x.ended = false, false
-		all = append(p.begins(), all...)
+		all = append(p.begins(x.runs), all...)
 	}
 	failed, err := p.trip(ctx, x.conn, all)
 	if err == nil {
