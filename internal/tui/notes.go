@@ -44,6 +44,30 @@ func crowded(rows []Note) []Note {
 	return list
 }
 
+// remembering is a sample that still knows what the one before it knew of leaders and members, where it does not: what
+// changes while nobody can tell is told afterwards.
+func (s Sample) remembering(before *Sample) Sample {
+	led := map[Key]lag.Maybe[int32]{}
+	if before != nil {
+		for _, r := range before.Rows {
+			led[r.Key] = r.ledBy
+		}
+		if !s.Group.Members.Known {
+			if s.Group.before = before.Group.before; s.Group.before == nil {
+				s.Group.before = &before.Group
+			}
+		}
+	}
+	rows := slices.Clone(s.Rows)
+	for i, r := range rows {
+		if rows[i].ledBy = r.Leader; !r.Leader.Known {
+			rows[i].ledBy = led[r.Key]
+		}
+	}
+	s.Rows = rows
+	return s
+}
+
 // Changes tells what happened between two samples. What was or is unknown has not changed.
 func Changes(before, now Sample) []Note {
 	var list []Note
@@ -81,6 +105,9 @@ func groupChanges(old, now Group, note func(kind, format string, args ...any)) {
 		}
 		note("state", "the group %s appeared", now.Name)
 	}
+	if old.before != nil {
+		old.Members, old.Names = old.before.Members, old.before.Names
+	}
 	if old.Members.Known && now.Members.Known {
 		var said []string
 		for _, m := range now.Names {
@@ -108,8 +135,12 @@ func groupChanges(old, now Group, note func(kind, format string, args ...any)) {
 
 func rowChanges(old, now Row, note func(kind, format string, args ...any)) {
 	name := fmt.Sprintf("%s/%d", now.Topic, now.Partition)
-	if old.Leader.Known && now.Leader.Known && old.Leader.V != now.Leader.V {
-		note("leader", "leader of %s: b%d -> b%d", name, old.Leader.V, now.Leader.V)
+	was := old.Leader
+	if !was.Known {
+		was = old.ledBy
+	}
+	if was.Known && now.Leader.Known && was.V != now.Leader.V {
+		note("leader", "leader of %s: b%d -> b%d", name, was.V, now.Leader.V)
 	}
 	if old.Status == now.Status || !notable(old) && !notable(now) {
 		return

@@ -101,6 +101,7 @@ func (l *liner) write(s Sample, failed error) (pause time.Duration, err error) {
 		pause = Backoff(l.tries, at)
 		return pause, l.put(l.failure(at, failed, pause))
 	}
+	s = s.remembering(l.last)
 	l.tries, l.end = 0, Ending{Sample: &s}
 	events := []Note{}
 	if l.last != nil {

@@ -49,7 +49,7 @@ func Reduce(s State, e Event) (State, []Effect) {
 }
 
 func (s State) sampled(e Sampled) (State, []Effect) {
-	sample, stride := e.Sample, max(s.Stride, s.Interval)
+	sample, stride := e.Sample.remembering(s.Last), max(s.Stride, s.Interval)
 	covers := 3*stride + time.Duration(sample.TookMS)*time.Millisecond
 	if s.Last != nil {
 		if missed := sample.At.Sub(s.Last.At); missed > covers {

@@ -361,6 +361,26 @@ func TestEventsAreToldOnceAndInOrder(t *testing.T) {
 	}
 }
 
+// A leader that moves, and a worker that leaves, while nobody can tell: it is told as soon as somebody can.
+func TestWhatChangesInTheDarkIsToldAfterwards(t *testing.T) {
+	t.Parallel()
+	d := live(t, 80, 24, sample)
+	d.sees(blind(after(2))).sees(blind(after(4)))
+	later := sample(after(6))
+	later.Rows[1].Leader, later.Group.Members, later.Group.Names = lag.Know[int32](3), lag.Know(2), []string{"worker-1", "worker-2"}
+	n := len(d.s.Notes)
+	d.sees(later)
+	var got []string
+	for _, note := range d.s.Notes[n:] {
+		if note.Kind != "status" && note.Kind != "overdue" {
+			got = append(got, note.Text)
+		}
+	}
+	if want := []string{"members 3 -> 2, worker-3 left", "leader of orders/1: b2 -> b3"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
 // Whatever happens in whatever order: no panic, the cursor on a row, one question at most, frames of their size.
 func TestAnySequenceOfEventsHolds(t *testing.T) {
 	t.Parallel()

@@ -54,6 +54,8 @@ type Group struct {
 	SLO      float64            `json:"slo_seconds"`
 	Breach   lag.Maybe[string]  `json:"breach"`
 	BreachIn lag.Maybe[float64] `json:"breach_seconds"`
+
+	before *Group // the last one whose members were known; nil: this one
 }
 
 // Key names a row: a partition, or, with partition -1, a topic as a whole.
@@ -91,6 +93,8 @@ type Row struct {
 	Replicas  lag.Maybe[int]     `json:"replicas"`
 	Still     lag.Maybe[float64] `json:"no_progress_seconds"`
 	Problem   string             `json:"problem"`
+
+	ledBy lag.Maybe[int32] // the last leader that was known
 }
 
 // Pending is what the store knows of the messages that are not done.
