@@ -18,7 +18,7 @@ func mysqlKind() kind {
 			return command("mysql", find("mariadbd", mysqlFolders), "--no-defaults", "--user=mysql",
 				"--datadir="+filepath.Join(s.dir, "data"), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port),
 				"--socket="+filepath.Join(s.dir, "s"), "--pid-file="+filepath.Join(s.dir, "pid"), "--max-connections=300",
-				"--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M", "--skip-name-resolve")
+				"--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M", "--skip-name-resolve", "--innodb-use-native-aio=0")
 		},
 		dsn: func(s *Server, database string) string {
 			return fmt.Sprintf("root@tcp(127.0.0.1:%d)/%s", s.port, database)
@@ -37,7 +37,7 @@ func StartMySQL(t testing.TB) *Server {
 	}
 	s := &Server{kind: k, dir: folder(t, "mysql"), port: freePort(t)}
 	cmd := command("mysql", install, "--no-defaults", "--user=mysql", "--datadir="+filepath.Join(s.dir, "data"),
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-flush-method=nosync")
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-flush-method=nosync", "--innodb-use-native-aio=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
