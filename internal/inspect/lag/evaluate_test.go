@@ -379,6 +379,7 @@ func TestWindowTellsProgress(t *testing.T) {
 		{"it drains", over(owned, per(0, 20), per(100, 4), 4), rate(2), rate(10), lag.DrainDraining, lag.Draining},
 		{"it grows", over(owned, per(0, 4), per(100, 20), 4), rate(10), rate(2), lag.DrainGrowing, lag.Growing},
 		{"nobody has it, so nobody is stuck", over([]lag.MemberObs{member("m1", []string{"orders"})}, fixed(10), fixed(50), 8), rate(0), rate(0), lag.DrainSteady, lag.Unassigned},
+		{"the first commit is four seconds old", over(owned, func(i int) int64 { return map[bool]int64{true: -1, false: int64(10 * i)}[i < 4] }, per(100, 20), 7), rate(10), rate(5), lag.DrainGrowing, lag.Growing},
 		{"the offset went back", over(owned, per(40, -10), fixed(50), 3), rate(0), lag.Maybe[float64]{}, "", lag.Rewind},
 	}
 	for _, tt := range tests {
@@ -396,6 +397,22 @@ func TestWindowTellsProgress(t *testing.T) {
 				t.Errorf("ETA %v", r.ETA)
 			}
 		})
+	}
+}
+
+// A partition without a leader a while ago has rates since it has one.
+func TestRatesBeginWhereTheyCan(t *testing.T) {
+	t.Parallel()
+	w := over([]lag.MemberObs{member("m1", []string{"orders"}, tp("orders", 0))}, func(i int) int64 { return int64(10 * i) }, func(i int) int64 { return int64(100 + 20*i) }, 7)
+	for i := range 3 {
+		w[i].Partitions = map[lag.TopicPartition]lag.PartitionObs{tp("orders", 0): leaderless()}
+	}
+	if r := row(t, find(t, lag.Evaluate(w, lag.Policy{}), "g"), "orders", 0); r.In != lag.Know(10.0) || r.Out != lag.Know(5.0) {
+		t.Errorf("in %v, out %v", r.In, r.Out)
+	}
+	w[6].Partitions = w[0].Partitions
+	if r := row(t, find(t, lag.Evaluate(w, lag.Policy{}), "g"), "orders", 0); r.In.Known {
+		t.Errorf("in %v, and nobody knows the end", r.In)
 	}
 }
 

@@ -43,18 +43,34 @@ func (v *view) inflow(tp TopicPartition, role queue.Role, o offsets) Maybe[float
 		}
 		return Know(float64(grown.V) / v.now.SLO.Seconds())
 	}
-	first, last := v.base.partition(tp), v.now.partition(tp)
+	base := v.earliest(func(s Snapshot) bool { return s.partition(tp).High.Known })
+	first, last := base.partition(tp), v.now.partition(tp)
 	if !first.High.Known || !last.High.Known || last.High.V < first.High.V {
 		return Maybe[float64]{}
 	}
 	return perSecond(last.High.V-first.High.V, last.EndAt.Sub(first.EndAt))
 }
 
+// earliest is the first of the snapshots that rates are taken over of which enough is known: a partition that had no leader
+// or no commit a minute ago has a rate since. Where there is none it is the first of all.
+func (v *view) earliest(enough func(Snapshot) bool) Snapshot {
+	for _, s := range v.window[:len(v.window)-1] {
+		if !s.AsOf.Before(v.base.AsOf) && enough(s) {
+			return s
+		}
+	}
+	return v.base
+}
+
 func (v *view) outflow(tp TopicPartition) Maybe[float64] {
 	if len(v.window) == 1 {
 		return Maybe[float64]{}
 	}
-	first, firstAt, _ := v.base.Groups[v.name].commit(tp)
+	base := v.earliest(func(s Snapshot) bool {
+		c, _, _ := s.Groups[v.name].commit(tp)
+		return c.Known && c.V >= 0
+	})
+	first, firstAt, _ := base.Groups[v.name].commit(tp)
 	last, lastAt, _ := v.now.Groups[v.name].commit(tp)
 	if !first.Known || !last.Known || first.V < 0 || last.V < first.V || v.rewound(tp) {
 		return Maybe[float64]{}
