@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type Live struct {
 	window *lag.Window
 	link   *link
 	seen   []lag.Snapshot // what is judged, oldest first
+	rough  bool           // no ages were looked for in the newest
 
 	mu       sync.Mutex
 	pending  lag.Maybe[Pending]
@@ -157,7 +159,10 @@ func (l *Live) Sample(ctx context.Context) (Sample, error) {
 	}
 	l.link.aged()
 	l.window.Add(seen)
-	l.seen = thin(append(l.seen, seen))
+	if n := len(l.seen); n > 0 && l.rough {
+		l.seen[n-1] = withoutAges(l.seen[n-1])
+	}
+	l.seen, l.rough = thin(append(l.seen, seen)), l.link.skipped()
 	s := convert(l.opts.Group, lag.Evaluate(l.seen, l.opts.Policy), seen)
 	if l.opts.Whole {
 		l.wait(ctx)
@@ -189,6 +194,17 @@ func thin(seen []lag.Snapshot) []lag.Snapshot {
 		kept = append(kept, s)
 	}
 	return kept
+}
+
+// withoutAges is a look in which no ages were looked for: those that it has were carried on, and grow by a second a second,
+// which a forecast must not take for a trend.
+func withoutAges(s lag.Snapshot) lag.Snapshot {
+	s.Groups = maps.Clone(s.Groups)
+	for name, g := range s.Groups {
+		g.Heads = nil
+		s.Groups[name] = g
+	}
+	return s
 }
 
 // silent reports whether a look saw nothing at all of what is there now.

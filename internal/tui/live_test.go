@@ -25,8 +25,10 @@ type cluster struct {
 	mute    bool
 	unread  int64
 	missing bool
-	hole    bool // one partition has no answer
-	gone    bool // nobody answers, though the client remembers what there is
+	hole    bool  // one partition has no answer
+	flows   bool  // each look finds everything a hundred records further
+	begun   int64 // of the flow
+	gone    bool  // nobody answers, though the client remembers what there is
 }
 
 func (c *cluster) dial() tui.Client {
@@ -81,8 +83,16 @@ func (c *cluster) snapshot(q lag.Query) lag.Snapshot {
 			Leader: 1, Epoch: 1, ISR: 3, Replicas: 3, EndAt: s.AsOf, Start: lag.Know[int64](0), High: lag.Know(end), Stable: lag.Know(end),
 			Mark: lag.Know(lag.OffsetAt{Offset: -1}), Hour: lag.Know(lag.OffsetAt{Offset: -1}),
 		}
+		if c.flows && topic == "orders" { // all of it is younger than the SLO
+			o := s.Partitions[tp]
+			o.Mark = lag.Know(lag.OffsetAt{Offset: 0, Time: s.AsOf.Add(-s.SLO)})
+			s.Partitions[tp] = o
+		}
 	}
-	add("orders", 0, 1000, 1000+c.unread)
+	if c.flows {
+		c.begun += 100
+	}
+	add("orders", 0, 1000+c.begun, 1000+c.begun+c.unread)
 	add("orders", 1, 500, 500)
 	add("orders.orders-worker.retry.5s", 0, 10, 13)
 	add("orders.orders-worker.retry.5s", 1, 10, 14)
@@ -114,7 +124,11 @@ func (c *client) OffsetsAt(_ context.Context, at map[lag.TopicPartition]time.Tim
 	c.ages++
 	found := map[lag.TopicPartition]lag.Maybe[lag.OffsetAt]{}
 	for tp := range at {
-		found[tp] = lag.Know(lag.OffsetAt{Offset: 1000, Time: time.Now().Add(-40 * time.Second)})
+		old := 40 * time.Second
+		if c.flows {
+			old = time.Second
+		}
+		found[tp] = lag.Know(lag.OffsetAt{Offset: 1000 + c.begun, Time: time.Now().Add(-old)})
 	}
 	return found, nil
 }
@@ -275,6 +289,26 @@ func TestAgesAreLookedForEveryFiveSecondsAndEstimatedBetween(t *testing.T) {
 		}
 		if asked[0] == 0 || asked[1] != asked[0] || asked[2] != asked[0] {
 			t.Errorf("rounds of ages by sample: %v", asked)
+		}
+	})
+}
+
+// A queue that is always a second behind is not about to break its SLO, though ages are only looked for every five seconds.
+func TestEstimatedAgesAreNoTrend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{unread: 7, flows: true}
+		l := newLive(t, c, nil)
+		defer l.Close()
+		for i := range 60 {
+			s, err := l.Sample(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Group.Breach.Known && s.Group.Breach.V != "no" || i > 30 && !s.Group.Breach.Known {
+				t.Fatalf("sample %d: breach %+v in %+v, oldest %+v", i, s.Group.Breach, s.Group.BreachIn, s.Group.Oldest)
+			}
+			wait(2 * time.Second)
 		}
 	})
 }
