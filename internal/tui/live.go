@@ -176,13 +176,13 @@ func (l *Live) Sample(ctx context.Context) (Sample, error) {
 }
 
 const (
-	fullSpan = time.Minute // what rates are taken over
+	fullSpan = 20 * time.Second // a standstill shows here
 	thinSpan = 10 * time.Second
 	seenSpan = 5 * time.Minute // what forecasts are made from
 )
 
-// thin keeps every look of the last minute, and of the four before it one each ten seconds: a forecast compares all pairs of
-// looks, and would cost more than all the rest together.
+// thin keeps every look of the last 20 seconds, and of the five minutes before now one each ten seconds: trends and forecasts
+// go over all looks for each partition, and would cost more than all the rest together.
 func thin(seen []lag.Snapshot) []lag.Snapshot {
 	now := seen[len(seen)-1].AsOf
 	var kept []lag.Snapshot
