@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"commerce.internal/orderctl/internal/config"
+	"commerce.internal/orderctl/internal/tui"
 )
 
 var update = flag.Bool("update", false, "write docs/cli anew")
@@ -115,4 +116,18 @@ func keysDoc() string {
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", k.Name, orEmpty(k.Default), doc)
 	}
 	return b.String()
+}
+
+// docs/top.md is written by hand, but for its table of keys.
+func TestThePageOfTheDashboardHasItsKeys(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/top.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range tui.KeyTable() {
+		if row := "| `" + k[0] + "` | " + k[1] + " |"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/top.md has no row %q", row)
+		}
+	}
 }
