@@ -227,7 +227,7 @@ In another terminal:
   export ORDERCTL_CONFIG=%s
   curl -i http://%s/orders -H 'Content-Type: application/json' \
     -d '{"user_id":"u1","items":[{"product_id":"p1","quantity":2,"unit_price":1999}]}'
-  orderctl trace ORDER_ID;  orderctl produce --rate 200 --duration 30s;  orderctl lag;  orderctl dlq list
+  orderctl trace ORDER_ID;  orderctl produce --rate 200 --duration 30s;  orderctl lag;  orderctl dlq list;  orderctl top
 Ctrl-C stops it; %s.
 `, fsync, kafka, api, d.short(), out.Size(i.DataBytes), short.short(), api, kept)
 	return i
