@@ -40,6 +40,11 @@ func TestNoStatementWalksThroughAGroup(t *testing.T) {
 			t.Errorf("%s\nis done by\n%s", c.query, plan)
 		}
 	}
+	for _, query := range []string{x.sumRows, x.newestDead} { // these sort, but only what is not done
+		if plan := s.plan(t, query); !strings.Contains(plan, "USING INDEX orderctl_messages_unfinished") {
+			t.Errorf("%s\nis done by\n%s", query, plan)
+		}
+	}
 }
 
 func (s *Store) plan(t *testing.T, query string) string {

@@ -78,6 +78,7 @@ func ofBatches() []promise {
 		{"an order shows all its messages", orderView},
 		{"rows are found by both parts of their key", rowsByKey},
 		{"counts are those of what is not done", counts},
+		{"sums of what is not done name the newest of the dead", pending},
 		{"expiry stays below the commit", expiry},
 		{"expiry goes past what must stay", expiryGoesOn},
 		{"groups do not see each other", groupsApart},
