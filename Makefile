@@ -49,7 +49,7 @@ crash: ## the binary dies at every crash point, beside load and replays (NIGHTLY
 	go test -tags $(TAGS),crash -count=1 -parallel 6 -timeout $(if $(NIGHTLY),6h,30m) ./test/crash
 
 bench: ## benchmarks of the hot paths
-	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./internal/...
+	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./internal/... ./test/bench
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME

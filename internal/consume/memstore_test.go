@@ -15,6 +15,7 @@ import (
 type MemStore struct {
 	mu     sync.Mutex
 	rows   map[queue.RowKey]queue.Row
+	index  map[string][]queue.RowKey // of rows: "m" and message id, "o" and order id
 	status map[string]order.Status
 	effect []queue.Effect
 
@@ -28,7 +29,7 @@ type MemStore struct {
 
 // NewMemStore returns an empty store.
 func NewMemStore() *MemStore {
-	return &MemStore{rows: map[queue.RowKey]queue.Row{}, status: map[string]order.Status{}}
+	return &MemStore{rows: map[queue.RowKey]queue.Row{}, index: map[string][]queue.RowKey{}, status: map[string]order.Status{}}
 }
 
 // Apply implements Store.
@@ -60,11 +61,11 @@ func (s *MemStore) read(look []queue.Lookup) []queue.Seen {
 	defer s.mu.Unlock()
 	seen := make([]queue.Seen, len(look))
 	for i, l := range look {
-		for key, r := range s.rows {
-			switch {
-			case key.MsgID == l.MsgID:
-				seen[i].Message = append(seen[i].Message, r)
-			case l.OrderID != "" && r.OrderID == l.OrderID && r.State != queue.StateDone:
+		for _, key := range s.index["m"+l.MsgID] {
+			seen[i].Message = append(seen[i].Message, s.rows[key])
+		}
+		for _, key := range s.index["o"+l.OrderID] {
+			if r := s.rows[key]; l.OrderID != "" && key.MsgID != l.MsgID && r.State != queue.StateDone {
 				seen[i].Order = append(seen[i].Order, r)
 			}
 		}
@@ -108,9 +109,13 @@ func (s *MemStore) commit(c queue.Change, stored *queue.StoredOrder) error {
 			row = was
 			row.State, row.Outcome, row.Control = w.Row.State, w.Row.Outcome, w.Row.Control
 		case found:
-			row.Src, row.Control = was.Src, was.Control
+			row.Src, row.Control, row.OrderID = was.Src, was.Control, was.OrderID
 		}
 		s.rows[row.RowKey] = row
+		if !found {
+			s.index["m"+row.MsgID] = append(s.index["m"+row.MsgID], row.RowKey)
+			s.index["o"+row.OrderID] = append(s.index["o"+row.OrderID], row.RowKey)
+		}
 	}
 	return nil
 }
@@ -120,8 +125,8 @@ func (s *MemStore) holds(w queue.Write) bool {
 	row, found := s.rows[w.Row.RowKey]
 	done := w.Row.State == queue.StateDone
 	if done && !s.bugs["done-unique"] {
-		for key, r := range s.rows {
-			if key.MsgID == w.Row.MsgID && key != w.Row.RowKey && r.State == queue.StateDone {
+		for _, key := range s.index["m"+w.Row.MsgID] {
+			if key != w.Row.RowKey && s.rows[key].State == queue.StateDone {
 				return false
 			}
 		}

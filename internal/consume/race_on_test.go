@@ -2,5 +2,5 @@
 
 package consume
 
-// raced: the race detector takes time of its own.
-const raced = true
+// Raced: the race detector takes time of its own.
+const Raced = true

@@ -278,7 +278,7 @@ func (s *sim) invariant() string {
 // simulations is how many schedules one run plays: SIM names another number, for a long night.
 func simulations(t *testing.T, n uint64) uint64 {
 	t.Helper()
-	if testing.Short() || raced {
+	if testing.Short() || Raced {
 		return max(n/10, 12)
 	}
 	if more := os.Getenv("SIM"); more != "" {

@@ -26,10 +26,8 @@ type simMemory struct{ mem *MemStore }
 
 func (s simMemory) message(l queue.Lookup) []queue.Row {
 	var found []queue.Row
-	for key, r := range s.mem.rows {
-		if key.MsgID == l.MsgID {
-			found = append(found, r)
-		}
+	for _, key := range s.mem.index["m"+l.MsgID] {
+		found = append(found, s.mem.rows[key])
 	}
 	return found
 }

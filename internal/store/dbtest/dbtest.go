@@ -74,9 +74,10 @@ func (s *Servers) Stop() {
 
 // Server is a private database server on a port of its own.
 type Server struct {
-	kind kind
-	dir  string
-	port int
+	kind     kind
+	dir      string
+	port     int
+	settings []string // beside ours, and above them
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
