@@ -49,7 +49,7 @@ func newTexts(y syntax) texts {
 		sumRows: r(`SELECT state, class, at_topic, count(*), max(last_failure), min(due_at) FROM orderctl_messages
 			WHERE consumer_group = ? AND state <> 'done' GROUP BY state, class, at_topic`),
 		newestDead: r(`SELECT class, order_id, attempts FROM orderctl_messages
-			WHERE consumer_group = ? AND state = 'dead' ORDER BY last_failure DESC LIMIT ?`),
+			WHERE consumer_group = ? AND state = 'dead' AND state <> 'done' ORDER BY last_failure DESC LIMIT ?`),
 		expired: r(`SELECT ` + columns + ` FROM orderctl_messages
 			WHERE consumer_group = ? AND src_topic = ? AND src_partition = ? AND src_offset > ? AND src_offset < ?
 			AND state = 'done' AND updated_at < ? ORDER BY src_offset LIMIT ?`),
