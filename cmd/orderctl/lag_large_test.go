@@ -80,7 +80,7 @@ func TestALookAtALargeCluster(t *testing.T) { // not parallel: it is about time
 		code := run(p.env)
 		// On a machine that is busy with other things what was worked here counts, and that each answer was late.
 		took := min(time.Since(start), worked(t)-before+30*5*time.Millisecond)
-		if code != exitOK || took > tt.limit || len(p.out.String()) < 10_000 {
+		if code != exitOK || took > tt.limit && !raceDetector || len(p.out.String()) < 10_000 {
 			t.Errorf("%v: exit %d after %v, %d bytes: %s", args, code, took, len(p.out.String()), p.err.String())
 		}
 		mu.Lock()
