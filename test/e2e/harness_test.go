@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"commerce.internal/orderctl/test/kraft"
 )
 
 const realOrders = "../../internal/produce/sample/online-retail-2010-12.ndjson"
@@ -126,6 +128,12 @@ func (p *process) kill() {
 
 func (p *process) signal(s os.Signal) {
 	p.t.Helper()
+	if s == syscall.SIGSTOP {
+		if err := kraft.Stop(p.cmd.Process.Pid); err != nil {
+			p.t.Fatalf("orderctl %s: %v", p.name, err)
+		}
+		return
+	}
 	if err := p.cmd.Process.Signal(s); err != nil {
 		p.t.Fatalf("signal orderctl %s: %v", p.name, err)
 	}

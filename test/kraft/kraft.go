@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 //go:embed pom.xml
@@ -145,7 +147,25 @@ func (c *Cluster) Kill(id int) error {
 }
 
 // Freeze stops a node with SIGSTOP: it keeps its connections and answers nothing.
-func (c *Cluster) Freeze(id int) error { return c.nodes[id-1].cmd.Process.Signal(syscall.SIGSTOP) }
+func (c *Cluster) Freeze(id int) error { return Stop(c.nodes[id-1].cmd.Process.Pid) }
+
+// Stop sends SIGSTOP to a child process and returns when all its threads stand still: the signal alone is on its way while
+// another thread still answers.
+func Stop(pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stop process %d: %w", pid, err)
+	}
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("wait until process %d stands: %w", pid, err)
+		}
+		return nil
+	}
+}
 
 // Thaw lets a frozen node go on.
 func (c *Cluster) Thaw(id int) error { return c.nodes[id-1].cmd.Process.Signal(syscall.SIGCONT) }

@@ -45,15 +45,16 @@ func (c *Cluster) answers(ctx context.Context, addr string) error {
 	return nil
 }
 
-// CreateTopic makes a topic with as many replicas as there are nodes. One that is there already is fine.
-func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions int32) error {
+// CreateTopic makes a topic with as many replicas as there are nodes, and returns when every node knows it: the controller
+// answers before they do. One that is there already is fine.
+func (c *Cluster) CreateTopic(ctx context.Context, name string, count int32) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.nodes[0].addr), kgo.RetryTimeout(2*time.Second))
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
 	defer cl.Close()
 	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, int16(len(c.nodes)) //nolint:gosec // three at most
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, count, int16(len(c.nodes)) //nolint:gosec // three at most
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = 5_000
 	req.Topics = append(req.Topics, topic)
@@ -64,12 +65,23 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions int32
 	if code := resp.Topics[0].ErrorCode; code != 0 && code != kerr.TopicAlreadyExists.Code {
 		return fmt.Errorf("create topic %s: %w", name, kerr.ErrorForCode(code))
 	}
+	for _, n := range c.nodes {
+		if err := within(ctx, 30*time.Second, "topic "+name+" on "+n.addr, func(ctx context.Context) error {
+			parts, err := partitions(ctx, n.addr, name)
+			if err == nil && len(parts) < int(count) {
+				return fmt.Errorf("%s knows %d of %d partitions of %s", n.addr, len(parts), count, name)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // Leader returns the node that leads a partition.
 func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (int, error) {
-	parts, err := c.partitions(ctx, topic)
+	parts, err := partitions(ctx, c.Addrs(), topic)
 	if err != nil {
 		return 0, err
 	}
@@ -81,8 +93,9 @@ func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (in
 	return 0, fmt.Errorf("%s/%d has no leader", topic, partition)
 }
 
-func (c *Cluster) partitions(ctx context.Context, topic string) ([]kmsg.MetadataResponseTopicPartition, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.Addrs(), ",")...), kgo.RetryTimeout(5*time.Second))
+// partitions asks the first of the brokers that answers.
+func partitions(ctx context.Context, addrs, topic string) ([]kmsg.MetadataResponseTopicPartition, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addrs, ",")...), kgo.RetryTimeout(5*time.Second))
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
 	}
@@ -103,7 +116,7 @@ func (c *Cluster) partitions(ctx context.Context, topic string) ([]kmsg.Metadata
 
 // InSync returns nil when every partition of the topic has all its replicas in sync.
 func (c *Cluster) InSync(ctx context.Context, topic string) error {
-	parts, err := c.partitions(ctx, topic)
+	parts, err := partitions(ctx, c.Addrs(), topic)
 	if err != nil {
 		return err
 	}
