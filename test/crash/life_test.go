@@ -141,10 +141,29 @@ func (w *world) drained() error {
 	return nil
 }
 
-// finish ends the load, heals the sink, lets all be consumed, sends back what is dead until nothing is that could live, and
-// returns what does not hold.
+// finish ends the load, heals the sink, lets a sound process consume all, and returns what does not hold.
 func (w *world) finish() []string {
 	w.t.Helper()
+	w.heal()
+	return w.conclude(w.live())
+}
+
+// unharmed lets one process consume a whole load, with its environment and no death, and returns what does not hold.
+func (w *world) unharmed(env string) []string {
+	w.t.Helper()
+	p := w.live(env)
+	eventually(w.t, dieBound, "orders are accepted", func() error {
+		if got := w.accepted(); got < 60 {
+			return fmt.Errorf("%d of 60", got)
+		}
+		return nil
+	})
+	w.heal()
+	return w.conclude(p)
+}
+
+// heal ends the load and all that made orders fail.
+func (w *world) heal() {
 	w.end()
 	if w.hook != nil {
 		w.hook.mu.Lock()
@@ -152,7 +171,12 @@ func (w *world) finish() []string {
 		w.hook.mu.Unlock()
 	}
 	w.exec("DELETE FROM poison")
-	p := w.live()
+}
+
+// conclude lets a process consume all, sends back what is dead until nothing is that could live, ends the process, and
+// returns what does not hold.
+func (w *world) conclude(p *process) []string {
+	w.t.Helper()
 	l := w.settle()
 	for round := 0; ; round++ {
 		n := w.sendBack(w.t.Context(), l, func(row queue.Row, _ queue.Record) bool { return row.OrderID != "" })
