@@ -2,7 +2,9 @@ package out
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/olekukonko/tablewriter"
@@ -18,8 +20,9 @@ const gap = "  " // between columns
 type column struct {
 	Column
 	cells  []string
+	widths []int // of the cells
 	styles []Style
-	width  int
+	width  int // of the widest
 }
 
 // text prints the table for table and wide.
@@ -40,7 +43,7 @@ func (t Table) text(b *bytes.Buffer, o Options) error {
 		return err
 	}
 	for i, line := range lines {
-		b.WriteString(fill(line, columns, i, o.Color))
+		fill(b, line, columns, i, o.Color)
 		b.WriteByte('\n')
 	}
 	return nil
@@ -52,7 +55,8 @@ func (t Table) columns(o Options) []column {
 		if c.Wide && o.Format != FormatWide {
 			continue
 		}
-		col := column{Column: c}
+		rows := len(t.Rows) + 1
+		col := column{Column: c, cells: make([]string, 0, rows), styles: make([]Style, 0, rows)}
 		if !o.NoHeader {
 			col.cells, col.styles = append(col.cells, c.Name), append(col.styles, Bold)
 		}
@@ -67,9 +71,10 @@ func (t Table) columns(o Options) []column {
 }
 
 func (c *column) measure() {
-	c.width = 0
-	for _, s := range c.cells {
-		c.width = max(c.width, text.Width(s))
+	c.width, c.widths = 0, make([]int, len(c.cells))
+	for i, s := range c.cells {
+		c.widths[i] = text.Width(s)
+		c.width = max(c.width, c.widths[i])
 	}
 }
 
@@ -153,8 +158,53 @@ func nextToLeave(columns []column) int {
 }
 
 // layout lets tablewriter pad and align. It is given a stand-in of the right width for each cell: so its own ideas of
-// the width of a character, of wrapping, trimming and headings never meet the real text.
+// the width of a character, of wrapping, trimming and headings never meet the real text. Rows whose cells are as wide as
+// those of a row before look the same to it, so it is shown each kind once: of thousands of rows that leaves dozens.
 func layout(columns []column) ([]string, error) {
+	var b bytes.Buffer
+	table := newTable(&b, columns)
+	rows := len(columns[0].cells)
+	kinds, kindOf := map[string]int{}, make([]int, rows)
+	var key []byte
+	for r := range rows {
+		key = key[:0]
+		for _, c := range columns {
+			key = binary.AppendUvarint(key, uint64(c.widths[r])) //nolint:gosec // a width is never negative
+		}
+		kind, seen := kinds[string(key)]
+		if !seen {
+			kind = len(kinds)
+			kinds[string(key)] = kind
+			if err := table.Append(standIns(columns, r)); err != nil {
+				return nil, fmt.Errorf("lay out table: %w", err)
+			}
+		}
+		kindOf[r] = kind
+	}
+	if err := table.Render(); err != nil {
+		return nil, fmt.Errorf("lay out table: %w", err)
+	}
+	laid := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	if len(laid) != len(kinds) {
+		return nil, fmt.Errorf("lay out table: %d lines for %d kinds of row", len(laid), len(kinds))
+	}
+	lines := make([]string, rows)
+	for r, kind := range kindOf {
+		lines[r] = laid[kind]
+	}
+	return lines, nil
+}
+
+// standIns is a fresh slice each time: tablewriter keeps it.
+func standIns(columns []column, r int) []string {
+	cells := make([]string, len(columns))
+	for i, c := range columns {
+		cells[i] = strings.Repeat("x", c.widths[r])
+	}
+	return cells
+}
+
+func newTable(w io.Writer, columns []column) *tablewriter.Table {
 	align := make([]tw.Align, len(columns))
 	for i, c := range columns {
 		align[i] = tw.AlignLeft
@@ -167,8 +217,7 @@ func layout(columns []column) ([]string, error) {
 		Alignment:  tw.CellAlignment{PerColumn: align},
 		Padding:    tw.CellPadding{Global: tw.Padding{Right: gap, Overwrite: true}},
 	}
-	var b bytes.Buffer
-	table := tablewriter.NewTable(&b,
+	return tablewriter.NewTable(w,
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
 			Borders: tw.BorderNone, Symbols: tw.NewSymbols(tw.StyleNone),
 			Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
@@ -179,44 +228,23 @@ func layout(columns []column) ([]string, error) {
 		}),
 		tablewriter.WithEastAsian(tw.Off),
 	)
-	rows := len(columns[0].cells)
-	for r := range rows {
-		standIn := make([]string, len(columns)) // fresh: tablewriter keeps the slice
-		for i, c := range columns {
-			standIn[i] = strings.Repeat("x", text.Width(c.cells[r]))
-		}
-		if err := table.Append(standIn); err != nil {
-			return nil, fmt.Errorf("lay out table: %w", err)
-		}
-	}
-	if err := table.Render(); err != nil {
-		return nil, fmt.Errorf("lay out table: %w", err)
-	}
-	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
-	if len(lines) != rows {
-		return nil, fmt.Errorf("lay out table: %d lines for %d rows", len(lines), rows)
-	}
-	return lines, nil
 }
 
 func (c column) right() bool { return c.Kind != KindText && c.Kind != KindTime && c.Kind != KindBool }
 
-// fill puts the real texts of row r in the place of their stand-ins, and colours them.
-func fill(line string, columns []column, r int, color bool) string {
-	var b strings.Builder
-	at := 0
+// fill writes row r: its line with the real texts in the place of their stand-ins, coloured, without blanks at its end.
+func fill(b *bytes.Buffer, line string, columns []column, r int, color bool) {
+	begin, at := b.Len(), 0
 	for _, c := range columns {
-		s := c.cells[r]
-		pad := c.width - text.Width(s)
 		start := at
 		if c.right() {
-			start += pad
+			start += c.width - c.widths[r]
 		}
 		b.WriteString(line[at:min(start, len(line))])
-		b.WriteString(paint(s, c.styles[r], color))
-		end := min(start+text.Width(s), len(line))
+		b.WriteString(paint(c.cells[r], c.styles[r], color))
+		end := min(start+c.widths[r], len(line))
 		at = min(at+c.width+len(gap), len(line))
 		b.WriteString(line[min(end, at):at])
 	}
-	return strings.TrimRight(b.String(), " ")
+	b.Truncate(begin + len(bytes.TrimRight(b.Bytes()[begin:], " ")))
 }

@@ -2,6 +2,7 @@ package out_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -216,14 +217,26 @@ func TestTheSameBytesInEveryLocale(t *testing.T) {
 	}
 }
 
-func TestTenThousandRowsKeepTheirCount(t *testing.T) {
+func TestTenThousandRowsKeepTheirCountAndTheirColumns(t *testing.T) {
 	t.Parallel()
-	tab := out.Table{Columns: []out.Column{{Name: "N", JSON: "n", Kind: out.KindInt}, {Name: "TEXT", JSON: "text"}}}
+	tab := out.Table{Columns: []out.Column{{Name: "N", JSON: "n", Kind: out.KindInt}, {Name: "TEXT", JSON: "text"}, {Name: "M", JSON: "m", Kind: out.KindInt}}}
+	var want []string
 	for i := range 10_000 {
-		tab.Rows = append(tab.Rows, []out.Cell{out.Int(int64(i)), out.Text(strings.Repeat("x", 300))})
+		tab.Rows = append(tab.Rows, []out.Cell{out.Int(int64(i)), out.Text(strings.Repeat("订", i%4)), out.Int(int64(i * i))})
+		want = append(want, fmt.Sprintf("%4d  %s%s  %8d", i, strings.Repeat("订", i%4), strings.Repeat(" ", 6-i%4*2), i*i))
 	}
-	if got := strings.Count(printed(t, out.Options{Terminal: true, Width: 80}, tab), "\n"); got != 10_001 {
-		t.Errorf("%d lines", got)
+	got := strings.Split(strings.TrimSuffix(printed(t, out.Options{}, tab), "\n"), "\n")
+	if len(got) != len(want)+1 {
+		t.Fatalf("%d lines", len(got))
+	}
+	for i, line := range got[1:] {
+		if line != want[i] {
+			t.Fatalf("row %d is %q, want %q", i, line, want[i])
+		}
+	}
+	tab.Columns[1].Flex = true
+	if got := strings.Count(printed(t, out.Options{Terminal: true, Width: 16}, tab), "\n"); got != 10_001 {
+		t.Errorf("%d lines on a narrow terminal", got)
 	}
 }
 
