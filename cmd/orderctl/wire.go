@@ -11,6 +11,7 @@ import (
 	"commerce.internal/orderctl/internal/consume"
 	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/kafka"
+	"commerce.internal/orderctl/internal/kafka/admin"
 	"commerce.internal/orderctl/internal/kafka/group"
 	"commerce.internal/orderctl/internal/kafka/observe"
 	"commerce.internal/orderctl/internal/kafka/publish"
@@ -202,6 +203,13 @@ func (s *session) server(b *base, p *publish.Producer, partitions int32, orders 
 		Unknown: s.unknown(order.RejectUnknown), Currency: s.cfg.Order.Currency, Orders: orders, Lag: cache,
 		PartitionsNow: func() (int32, error) { return p.Partitions(topic) }, TestRoutes: tests || c.TestRoutes,
 		ProblemBase: c.ProblemBase, ReadyNeedKafka: c.Ready.RequireKafka,
+	}
+	watch := s.kafka("serve-watch", b.logs.Log)
+	watch.Timeout = min(watch.Timeout, 5*time.Second) // a silent broker is down; the answer of the others must not be old by then
+	cluster := admin.New(watch)
+	o.Cluster = func(ctx context.Context) (serve.Cluster, error) {
+		r, err := cluster.Reach(ctx, topic)
+		return serve.Cluster{Up: r.Up, MinInSync: r.MinInSync}, err
 	}
 	if c.PublicOps {
 		o.Ops = b.ops.Handler()

@@ -36,6 +36,12 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		}
 		return nil
 	})
+	if s.cluster != nil {
+		g.Go(func() error {
+			s.cluster.run(ended)
+			return nil
+		})
+	}
 	g.Go(func() error {
 		<-ended.Done()
 		delay := s.o.Drain.Delay

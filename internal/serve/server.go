@@ -4,6 +4,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,10 +84,12 @@ type Options struct {
 	Unknown  order.Unknown
 	Currency string // of orders that name none
 
-	Orders         OrderReader           // nil: no store
-	Lag            LagSource             // nil: nothing is known about lag
-	PartitionsNow  func() (int32, error) // what the client knows now, without asking; nil: growth goes unnoticed
-	Ops            http.Handler          // probes and metrics on the API's port; nil: not there
+	Orders         OrderReader                            // nil: no store
+	Lag            LagSource                              // nil: nothing is known about lag
+	PartitionsNow  func() (int32, error)                  // what the client knows now, without asking; nil: growth goes unnoticed
+	Cluster        func(context.Context) (Cluster, error) // asked every ClusterEvery while the server runs; nil: not known
+	ClusterEvery   time.Duration                          // 0: 15s
+	Ops            http.Handler                           // probes and metrics on the API's port; nil: not there
 	TestRoutes     bool
 	ProblemBase    string // in front of /problems/<code>
 	ReadyNeedKafka bool   // not ready while Kafka is away
@@ -147,6 +150,7 @@ type Server struct {
 	metrics  *metrics
 	recent   *recent
 	statics  statics
+	cluster  *clusterWatch // nil: nobody tells
 
 	phase    atomic.Int32
 	left     atomic.Int64  // when the stop began, Unix ms
@@ -170,6 +174,10 @@ func New(o Options) (*Server, error) {
 	var err error
 	if s.metrics, err = newMetrics(o.Reg, o.Topic); err == nil {
 		err = o.Reg.Register(&liveMetrics{s})
+	}
+	if err == nil && o.Cluster != nil {
+		s.cluster = &clusterWatch{ask: o.Cluster, every: cmp.Or(o.ClusterEvery, 15*time.Second), log: o.Log}
+		err = o.Reg.Register(newClusterMetrics(s.cluster))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("register metrics of serve: %w", err)

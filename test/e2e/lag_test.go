@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -296,6 +297,7 @@ func TestLagWithAFrozenNode(t *testing.T) {
 		t.Errorf("all groups: exit %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	api.lacks(lost)
+	api.down(frozen)
 	if err := k.Thaw(frozen); err != nil {
 		t.Fatal(err)
 	}
@@ -359,6 +361,27 @@ func (m metricsOf) lacks(partition int32) {
 	if strings.Contains(body, `kafka_consumergroup_group_sum_lag{group="g"}`) || !strings.Contains(body, `orderctl_lag_unknown_partitions{group="g"} 1`) {
 		m.t.Error("a sum, though a partition is unknown")
 	}
+}
+
+// down: the frozen node, and no other, is down; how many copies a record has is told.
+func (m metricsOf) down(node int) {
+	m.t.Helper()
+	eventually(m.t, time.Minute, "one broker is down", func() error {
+		_, body, err := call("GET", m.url+"/metrics", "", "")
+		if err != nil {
+			return err
+		}
+		for id := 1; id <= 3; id++ {
+			want := fmt.Sprintf(`orderctl_kafka_up{broker="%d"} %d`, id, map[bool]int{false: 1}[id == node])
+			if !strings.Contains(body, want) {
+				return fmt.Errorf("no %s", want)
+			}
+		}
+		if !strings.Contains(body, `orderctl_topic_min_insync_replicas{topic="orders"} 1`) {
+			return errors.New("copies are not told")
+		}
+		return nil
+	})
 }
 
 // outdated: nobody answers any more, so nothing is shown.
