@@ -1,0 +1,167 @@
+package dlq
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// LedgerSchema names the form of the entries of a ledger.
+const LedgerSchema = "orderctl.dlq.audit/v1"
+
+// Decision is what an operator did with a letter.
+type Decision string
+
+// The decisions. Replayed is final; a discard can be undone, which makes its letter undecided again.
+const (
+	DecisionReplayed  Decision = "replayed"
+	DecisionDiscarded Decision = "discarded"
+	DecisionReopened  Decision = "reopened"
+)
+
+// Entry is what the ledger says of one letter: who did what with it, when and why. Its record lies in the letter's
+// partition of the audit topic under the key "partition/offset".
+type Entry struct {
+	Schema     string    `json:"schema"`
+	State      Decision  `json:"state"`
+	Job        string    `json:"job"`
+	Operator   string    `json:"operator"`
+	Reason     string    `json:"reason,omitempty"`
+	PlanSHA256 string    `json:"plan_sha256,omitempty"`
+	Target     string    `json:"target,omitempty"` // topic/partition@offset of the record that was sent
+	Origin     *Origin   `json:"origin,omitempty"` // nil: incomplete
+	Hop        int       `json:"hop"`              // of the letter
+	SHA256     string    `json:"sha256,omitempty"` // of the letter's key and value
+	Edited     bool      `json:"edited,omitempty"`
+	At         time.Time `json:"at"`
+}
+
+// Ledger is what operators did with the letters of one dead-letter topic, as it stood when it was read.
+type Ledger struct {
+	Topic   string // <dlq>.audit
+	Missing bool   // there is no such topic: nothing is decided, and nothing can be
+
+	letters map[ID]Entry
+	jobs    map[string]JobEntry
+	read    int64 // end of partition 0 that was read up to: where jobs go on
+}
+
+// ReadLedger reads a ledger from its start up to its end. It is compacted: a few thousand entries. One that is not there
+// decides nothing.
+func ReadLedger(ctx context.Context, log Log, topic string) (*Ledger, error) {
+	l := &Ledger{Topic: topic, letters: map[ID]Entry{}, jobs: map[string]JobEntry{}}
+	bounds, err := log.Bounds(ctx, topic)
+	if errors.Is(err, queue.ErrNotFound) {
+		l.Missing = true
+		return l, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find ends of ledger %s: %w", topic, err)
+	}
+	for _, p := range slices.Sorted(maps.Keys(bounds)) {
+		if err := l.scan(ctx, log, p, bounds[p]); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *Ledger) scan(ctx context.Context, log Log, partition int32, s Span) error {
+	err := log.Scan(ctx, l.Topic, partition, s.Start, s.End, func(r queue.Record) error {
+		l.add(r)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read ledger %s/%d: %w", l.Topic, partition, err)
+	}
+	if partition == 0 {
+		l.read = s.End
+	}
+	return nil
+}
+
+// add takes one record over. What is not ours is passed over: anybody with access can write there.
+func (l *Ledger) add(r queue.Record) {
+	key := string(r.Key)
+	if id, isJob := strings.CutPrefix(key, jobPrefix); isJob {
+		l.addJob(id, r.Value)
+		return
+	}
+	id, err := ParseID(key)
+	if err != nil || id.Partition != r.Partition {
+		return
+	}
+	if r.Value == nil {
+		delete(l.letters, id)
+		return
+	}
+	var e Entry
+	if json.Unmarshal(r.Value, &e) != nil || e.Schema != LedgerSchema || e.State == "" {
+		return
+	}
+	if was := l.letters[id]; was.State == DecisionReplayed && e.State != DecisionReplayed {
+		return // it is final
+	}
+	l.letters[id] = e
+}
+
+// Of returns what the ledger says of a letter: an entry on any of its copies decides it. ok is false when there is none.
+func (l *Ledger) Of(copies ...ID) (e Entry, ok bool) {
+	if l == nil {
+		return Entry{}, false
+	}
+	for _, id := range copies {
+		found, is := l.letters[id]
+		if is && (!ok || found.supersedes(e)) {
+			e, ok = found, true
+		}
+	}
+	return e, ok
+}
+
+func (e Entry) supersedes(other Entry) bool {
+	if (e.State == DecisionReplayed) != (other.State == DecisionReplayed) {
+		return e.State == DecisionReplayed
+	}
+	return e.At.After(other.At)
+}
+
+// Letters returns the names of all letters with an entry, by partition and offset.
+func (l *Ledger) Letters() []ID { return slices.SortedFunc(maps.Keys(l.letters), ID.compare) }
+
+// Job returns what the ledger says of one job.
+func (l *Ledger) Job(id string) (JobEntry, bool) {
+	if l == nil {
+		return JobEntry{}, false
+	}
+	j, ok := l.jobs[id]
+	return j, ok
+}
+
+// Jobs returns all jobs, the newest first.
+func (l *Ledger) Jobs() []JobEntry {
+	if l == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Values(l.jobs), func(a, b JobEntry) int {
+		return cmp.Or(b.Began.Compare(a.Began), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// record is the entry as it is written.
+func (e Entry) record(ledger string, id ID, now time.Time) (queue.Message, error) {
+	e.Schema = LedgerSchema
+	value, err := json.Marshal(e)
+	if err != nil {
+		return queue.Message{}, fmt.Errorf("encode ledger entry of %s: %w", id, err)
+	}
+	return queue.Message{Topic: ledger, Partition: id.Partition, Key: []byte(id.String()), Value: value, Time: now}, nil
+}
