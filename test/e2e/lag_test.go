@@ -377,7 +377,7 @@ func (m metricsOf) down(node int) {
 				return fmt.Errorf("no %s", want)
 			}
 		}
-		if !strings.Contains(body, `orderctl_topic_min_insync_replicas{topic="orders"} 1`) {
+		if !strings.Contains(body, `orderctl_topic_min_insync_replicas{topic="orders"} 2`) {
 			return errors.New("copies are not told")
 		}
 		return nil
