@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -51,7 +49,12 @@ orderctl audit -o jsonl`,
 			if err != nil {
 				return err
 			}
-			return s.withQueue(cmd.Context(), "audit", func(ctx context.Context, i inspected) error { return runAudit(ctx, s, i, o) })
+			ids := idFile{path: f.ids}
+			if f.ids != "" {
+				o.IDs = ids.each
+			}
+			err = s.withQueue(cmd.Context(), "audit", func(ctx context.Context, i inspected) error { return runAudit(ctx, s, i, o) })
+			return errors.Join(err, ids.remove())
 		},
 	}
 	fs := cmd.Flags()
@@ -87,31 +90,7 @@ func (f auditFlags) options(cmd *cobra.Command, s *session) (inspect.AuditOption
 		}
 		o.Sample = int(n)
 	}
-	if f.ids != "" {
-		o.IDs = func(each func(string) error) error { return eachLine(f.ids, each) }
-	}
 	return o, nil
-}
-
-// eachLine calls each for the lines of a file that are not empty.
-func eachLine(path string, each func(string) error) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return &exitError{code: exitUsage, text: "--ids: " + cause(err).Error() + ": " + path, err: err}
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if id := strings.TrimSpace(lines.Text()); id != "" {
-			if err := each(id); err != nil {
-				return err
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
 }
 
 // runAudit compares log and database and prints the balance.

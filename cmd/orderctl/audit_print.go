@@ -54,26 +54,48 @@ func (s *session) balance(r *inspect.AuditReport, most int) {
 	if r.Since != nil {
 		since = "since " + stamp(*r.Since)
 	}
-	s.line(fmt.Sprintf("audit %s -> %s  %s  %s, as of %s, %d of %d partitions", r.Topic, r.Group, verdict, since,
-		r.AsOf.Format("15:04:05Z"), r.PartitionsRead, r.PartitionsTotal))
+	s.pageLine(fmt.Sprintf("audit %s -> %s  ", r.Topic, r.Group), verdict, auditStyle(r.Verdict),
+		fmt.Sprintf("  %s, as of %s, %d of %d partitions", since, r.AsOf.Format("15:04:05Z"), r.PartitionsRead, r.PartitionsTotal), "  ")
 	figure := func(label string, n int64, text string) {
-		s.line(strings.TrimRight(fmt.Sprintf("%s %*s   %s", label, 19-len(label), digits(n), text), " "))
+		s.pageLine("", label, out.Plain, strings.TrimRight(fmt.Sprintf(" %*s   %s", 19-len(label), digits(n), text), " "), auditIndent)
+	}
+	// What must be 0.
+	wrong := func(label string, n int64, text string) {
+		style := out.Plain
+		if n > 0 {
+			style = out.Bad
+		}
+		s.pageLine(label+strings.Repeat(" ", max(20-len(label)-len(digits(n)), 1)), digits(n), style, "   "+text, auditIndent)
 	}
 	figure("accepted", r.Accepted, fmt.Sprintf("%s records, %s duplicates", digits(r.Records), digits(r.Duplicates)))
 	figure("applied", r.Applied, withoutEffect(r))
 	figure("dead", r.Dead, fmt.Sprintf("%s undecided, %s discarded", digits(r.Undecided), digits(r.Discarded)))
 	figure("in work", r.InWork, fmt.Sprintf("%s waiting, %s retrying or parked", digits(r.Waiting), digits(r.Retrying)))
-	figure("missing", r.Missing, named(r, inspect.Missing, most, "read by the group, and in no row"))
-	figure("no letter", r.NoLetter, named(r, inspect.NoLetter, most, "dead in the database, not in the dead-letter topic"))
-	figure("lost", r.Lost, named(r, inspect.Lost, most, "deleted by retention before the group read them"))
+	wrong("missing", r.Missing, named(r, inspect.Missing, most, "read by the group, and in no row"))
+	wrong("no letter", r.NoLetter, named(r, inspect.NoLetter, most, "dead in the database, not in the dead-letter topic"))
+	wrong("lost", r.Lost, named(r, inspect.Lost, most, "deleted by retention before the group read them"))
 	if r.NotOnTopic != nil {
-		figure("not on topic", *r.NotOnTopic, named(r, inspect.NotOnTopic, most, "named by --ids, and nowhere"))
+		wrong("not on topic", *r.NotOnTopic, named(r, inspect.NotOnTopic, most, "named by --ids, and nowhere"))
 	}
 	if r.Unresolved > 0 {
-		figure("unresolved", r.Unresolved, "looked wrong, and could not be looked at again")
+		wrong("unresolved", r.Unresolved, "looked wrong, and could not be looked at again")
 	}
 	if len(r.Unread) > 0 {
-		figure("unread", int64(len(r.Unread)), "partitions: "+auditHoles(&inspect.AuditReport{Topic: r.Topic, Unread: r.Unread}))
+		wrong("unread", int64(len(r.Unread)), "partitions: "+auditHoles(&inspect.AuditReport{Topic: r.Topic, Unread: r.Unread}))
+	}
+}
+
+// auditIndent is where the text of a figure stands.
+const auditIndent = "                       "
+
+func auditStyle(v inspect.Verdict) out.Style {
+	switch v {
+	case inspect.Balanced:
+		return out.Good
+	case inspect.NotBalanced:
+		return out.Bad
+	default: // nothing is wrong in what was seen, and not all was
+		return out.Warn
 	}
 }
 

@@ -129,24 +129,13 @@ func (p *lagPrinter) line(l string) {
 
 // wrap writes a line, on a terminal too narrow for it broken where sep stands.
 func (p *lagPrinter) wrap(l, sep, indent string) {
-	width := p.out.Width
-	if !p.out.Terminal || text.Width(text.Safe(l)) <= width {
+	if !p.out.Terminal {
 		p.line(l)
 		return
 	}
-	line := ""
-	for i, part := range strings.Split(l, sep) {
-		switch {
-		case i == 0:
-			line = part
-		case text.Width(text.Safe(line+sep+part)) > width:
-			p.line(strings.TrimRight(line+sep, " "))
-			line = indent + part
-		default:
-			line += sep + part
-		}
+	for _, line := range breakLine(text.Safe(l), sep, indent, p.out.Width) {
+		p.line(line)
 	}
-	p.line(line)
 }
 
 func (p *lagPrinter) group(r lag.Report, g lag.Group) error {

@@ -38,19 +38,33 @@ func (s *session) printTrace(r *inspect.TraceReport, body bool) error {
 
 // traceHead says where the order is, and where it was looked for.
 func (s *session) traceHead(r *inspect.TraceReport) {
-	head := fmt.Sprintf("order %s  %s", r.OrderID, r.State)
+	head := ""
 	if len(r.Messages) == 1 {
 		head += detail(r.Messages[0], r.AsOf)
 	}
 	if r.Order != nil {
 		head += fmt.Sprintf("  %s %s %s", r.Order.Status, money(r.Order.TotalAmount, r.Order.Currency), r.Order.Currency)
 	}
-	s.line(strings.TrimRight(head, " ") + "; " + searchedWhere(r))
+	s.pageLine("order "+r.OrderID+"  ", string(r.State), traceStyle(r.State), strings.TrimRight(head, " ")+"; "+searchedWhere(r), "  ")
 	if len(r.Messages) < 2 {
 		return
 	}
 	for _, m := range r.Messages {
-		s.line(fmt.Sprintf("  %s  %s%s", m.MsgID, m.State, detail(m, r.AsOf)))
+		s.pageLine("  "+m.MsgID+"  ", string(m.State), traceStyle(m.State), detail(m, r.AsOf), "    ")
+	}
+}
+
+// traceStyle is how urgent a state is.
+func traceStyle(state inspect.OrderState) out.Style {
+	switch state {
+	case inspect.StateApplied:
+		return out.Good
+	case inspect.StateDead, inspect.StateLost, inspect.StateMissing:
+		return out.Bad
+	case inspect.StateBlocked, inspect.StateRetrying, inspect.StateParked, inspect.StateReplaying:
+		return out.Warn
+	default: // waiting, discarded, not found
+		return out.Plain
 	}
 }
 

@@ -105,6 +105,7 @@ func (a *auditor) nameIDs(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for ids: %w", err)
 	}
+	a.r.Unresolved += int64(a.ids.left) // they were named the first time, and the second time they were not
 	return nil
 }
 

@@ -520,6 +520,17 @@ func TestTheIDsOfTheShop(t *testing.T) {
 	if r := audit(t, o); r.Verdict != inspect.Incomplete || *r.NotOnTopic != 0 || r.Unresolved != 1 {
 		t.Errorf("it may lie where nobody could read: %+v", *r)
 	}
+	delete(w.problems, lag.TopicPartition{Topic: source, Partition: 0})
+	times := 0
+	o.IDs = func(each func(string) error) error {
+		if times++; times > 1 {
+			return nil
+		}
+		return each("X-1")
+	}
+	if r := audit(t, o); r.Verdict != inspect.Incomplete || *r.NotOnTopic != 0 || r.Unresolved != 1 {
+		t.Errorf("ids that are gone when they are read again are not on the topic all the same: %+v", *r)
+	}
 	o.IDs = func(func(string) error) error { return errors.New("no such file") }
 	if _, err := inspect.Audit(t.Context(), o); err == nil {
 		t.Error("ids that cannot be read are taken for none")

@@ -22,8 +22,9 @@ func UseColor(flag string, env func(string) string, terminal bool) bool {
 
 func forced(v string) bool { return v != "" && v != "0" }
 
-// paint wraps s in the sequence of its style: 16 colours, bold, dim, reverse; nothing else ever.
-func paint(s string, style Style, color bool) string {
+// Paint wraps s in the sequence of its style: 16 colours, bold, dim, reverse; nothing else ever. What it is given must
+// have been through text.Safe.
+func Paint(s string, style Style, color bool) string {
 	if !color || s == "" {
 		return s
 	}

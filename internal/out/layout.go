@@ -241,7 +241,7 @@ func fill(b *bytes.Buffer, line string, columns []column, r int, color bool) {
 			start += c.width - c.widths[r]
 		}
 		b.WriteString(line[at:min(start, len(line))])
-		b.WriteString(paint(c.cells[r], c.styles[r], color))
+		b.WriteString(Paint(c.cells[r], c.styles[r], color))
 		end := min(start+c.widths[r], len(line))
 		at = min(at+c.width+len(gap), len(line))
 		b.WriteString(line[min(end, at):at])
