@@ -51,39 +51,40 @@ type Ledger struct {
 
 	letters map[ID]Entry
 	jobs    map[string]JobEntry
-	read    int64 // end of partition 0 that was read up to: where jobs go on
+	read    map[int32]int64 // up to where each partition was read
 }
 
 // ReadLedger reads a ledger from its start up to its end. It is compacted: a few thousand entries. One that is not there
 // decides nothing.
 func ReadLedger(ctx context.Context, log Log, topic string) (*Ledger, error) {
-	l := &Ledger{Topic: topic, letters: map[ID]Entry{}, jobs: map[string]JobEntry{}}
-	bounds, err := log.Bounds(ctx, topic)
+	l := &Ledger{Topic: topic, letters: map[ID]Entry{}, jobs: map[string]JobEntry{}, read: map[int32]int64{}}
+	err := l.refresh(ctx, log)
 	if errors.Is(err, queue.ErrNotFound) {
 		l.Missing = true
 		return l, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("find ends of ledger %s: %w", topic, err)
-	}
-	for _, p := range slices.Sorted(maps.Keys(bounds)) {
-		if err := l.scan(ctx, log, p, bounds[p]); err != nil {
-			return nil, err
-		}
-	}
-	return l, nil
+	return l, err
 }
 
-func (l *Ledger) scan(ctx context.Context, log Log, partition int32, s Span) error {
-	err := log.Scan(ctx, l.Topic, partition, s.Start, s.End, func(r queue.Record) error {
-		l.add(r)
-		return nil
-	})
+// refresh reads what was written since the ledger was read.
+func (l *Ledger) refresh(ctx context.Context, log Log) error {
+	bounds, err := log.Bounds(ctx, l.Topic)
 	if err != nil {
-		return fmt.Errorf("read ledger %s/%d: %w", l.Topic, partition, err)
+		return fmt.Errorf("find ends of ledger %s: %w", l.Topic, err)
 	}
-	if partition == 0 {
-		l.read = s.End
+	for _, p := range slices.Sorted(maps.Keys(bounds)) {
+		from, end := max(bounds[p].Start, l.read[p]), bounds[p].End
+		if from >= end {
+			continue
+		}
+		err := log.Scan(ctx, l.Topic, p, from, end, func(r queue.Record) error {
+			l.add(r)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read ledger %s/%d: %w", l.Topic, p, err)
+		}
+		l.read[p] = end
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package dlq
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -47,7 +46,8 @@ type JobEntry struct {
 	Done       int       `json:"done"`
 	Skipped    int       `json:"skipped"`
 	Intent     *Intent   `json:"intent,omitempty"` // the batch in hand; nil: none
-	Run        string    `json:"run"`              // the process that writes it: another one has taken over when it changes
+	Run        string    `json:"run"`              // the process that writes it
+	Term       int       `json:"term"`             // grows with each takeover: an entry of an earlier term is void
 	Operator   string    `json:"operator"`
 	Host       string    `json:"host"`
 	Version    string    `json:"version"`
@@ -80,17 +80,10 @@ func (l *Ledger) addJob(id string, value []byte) {
 		return
 	}
 	j.ID = id
-	l.jobs[id] = j
-}
-
-// refresh reads what was written to the jobs since the ledger was read.
-func (l *Ledger) refresh(ctx context.Context, log Log) error {
-	bounds, err := log.Bounds(ctx, l.Topic)
-	if err != nil {
-		return fmt.Errorf("find ends of ledger %s: %w", l.Topic, err)
+	if j.Term < l.jobs[id].Term {
+		return // a last word of a process whose job was taken over
 	}
-	s := bounds[0]
-	return l.scan(ctx, log, 0, Span{Start: max(s.Start, min(l.read, s.End)), End: s.End})
+	l.jobs[id] = j
 }
 
 // record is the entry as it is written.
