@@ -74,6 +74,8 @@ func goldenScenario(t *testing.T, k *kraft.Cluster, b *box) {
 	if !strings.Contains(r.stdout, `"offset":40,`) {
 		t.Errorf("peek: %s", r.stdout)
 	}
+	asKafkaSays(t, k, b, "workers")
+	asKafkaSays(t, k, b, "audit")
 	goneTopic(t, cl, b)
 }
 
@@ -140,6 +142,7 @@ func foreignGroups(t *testing.T, k *kraft.Cluster, b *box) {
 			return nil
 		})
 	}
+	asKafkaSays(t, k, b, "modern-g")
 	eventually(t, 90*time.Second, "the share group is listed", func() error {
 		r := b.run(20*time.Second, "lag", "share-g", "-t", "payments", "-o", "json")
 		if r.code != 6 {

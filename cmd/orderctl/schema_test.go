@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// schemas are those of test/schema, by the name that answers carry.
+func schemas(t *testing.T) map[string]*jsonschema.Schema {
+	t.Helper()
+	files, err := filepath.Glob("../../test/schema/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no schema: %v", err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	all := map[string]*jsonschema.Schema{}
+	for _, file := range files {
+		s, err := c.Compile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.ReplaceAll(s.Title, "/", "-") + ".json"; filepath.Base(file) != want {
+			t.Errorf("%s describes %s", file, s.Title)
+		}
+		all[s.Title] = s
+	}
+	return all
+}
+
+// Every member of every answer is in its schema, with the type that stands there, and no member is missing. null is only where
+// something may be unknown.
+func TestAnswersAreWhatTheirSchemaSays(t *testing.T) {
+	t.Parallel()
+	known, environ, seen := schemas(t), looked(t), map[string]bool{}
+	valid := func(raw []byte, args []string) {
+		t.Helper()
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, raw)
+		}
+		object, _ := doc.(map[string]any)
+		name, _ := object["schema"].(string)
+		schema, found := known[name]
+		if !found {
+			t.Errorf("%v: no schema for %q in\n%s", args, name, raw)
+			return
+		}
+		seen[name] = true
+		if err := schema.Validate(doc); err != nil {
+			t.Errorf("%v: %v\n%s", args, err, raw)
+		}
+	}
+	saved := filepath.Join(t.TempDir(), "ids")
+	if err := os.WriteFile(saved, []byte("X-1\nA-1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		lines bool // of jsonl, each is an answer of its own
+		args  []string
+	}{
+		{true, []string{"lag"}},
+		{true, []string{"lag", "-A"}},
+		{true, []string{"lag", "订单组", "--slo", "1s"}},
+		{true, []string{"lag", "nobody"}},
+		{true, []string{"lag", "-A", "--watch=500ms", "--count", "3"}},
+		{true, []string{"lag", "订单组", "--age", "off", "-t", "orders"}},
+		{true, []string{"lag", "订单组", "--peek", "orders/3"}},
+		{true, []string{"trace", "A-1"}},
+		{true, []string{"trace", "订" + evil, "--show-body"}},
+		{true, []string{"trace", "nobody"}},
+		{true, []string{"audit", "-q", "--settle", "0s"}},
+		{true, []string{"audit", "-q", "--settle", "0s", "--ids", saved, "--since", "1h"}},
+		{false, []string{"doctor"}},
+		{false, []string{"doctor", "-b", "127.0.0.1:1", "--timeout", "1s"}},
+		{false, []string{"offsets", "show"}},
+		{false, []string{"offsets", "show", "-g", "订单组"}},
+		{false, []string{"offsets", "reset", "-g", "订单组", "-t", "orders", "--to", "latest", "-n"}},
+		{false, []string{"offsets", "reset", "-g", "订单组", "-t", "orders", "--to", "+0", "-y"}},
+		{false, []string{"topics", "plan"}},
+		{false, []string{"topics", "plan", "-t", "other"}},
+		{false, []string{"topics", "apply", "-y", "-t", "other"}},
+	} {
+		for _, format := range []string{"json", "jsonl"} {
+			if format == "json" && strings.Contains(strings.Join(row.args, " "), "--watch") {
+				continue
+			}
+			p := newTestProcess(t, append(row.args, "-o", format)...)
+			p.environ = environ
+			code := run(p.env)
+			if code == exitUsage || p.out.String() == "" && code != exitNotFound {
+				t.Errorf("%v: exit %d, %s", row.args, code, p.err)
+			}
+			switch {
+			case p.out.String() == "":
+			case format == "json":
+				valid([]byte(p.out.String()), row.args)
+			default:
+				for line := range strings.Lines(p.out.String()) {
+					if row.lines {
+						valid([]byte(line), row.args)
+					} else if !json.Valid([]byte(line)) {
+						t.Errorf("%v: %s", row.args, line)
+					}
+				}
+			}
+		}
+	}
+	for name := range known {
+		if !seen[name] {
+			t.Errorf("no answer of %s was looked at", name)
+		}
+	}
+	golden, err := os.ReadFile("../../internal/inspect/lag/testdata/report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid(golden, []string{"the golden report"})
+}
