@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +13,7 @@ import (
 	"commerce.internal/orderctl/internal/tui"
 )
 
-var update = flag.Bool("update", false, "write docs/cli anew")
+var update = flag.Bool("update", false, "write docs/cli and docs/man anew")
 
 const docsDir = "../../docs/cli"
 
@@ -24,40 +23,9 @@ func TestDocsAreWhatTheProgramSays(t *testing.T) {
 	t.Parallel()
 	want := documents(t)
 	if *update {
-		writeDocs(t, want)
+		writePages(t, docsDir, want)
 	}
-	for name, text := range want {
-		got, err := os.ReadFile(filepath.Join(docsDir, name))
-		if err != nil {
-			t.Errorf("%s is missing: run the test with -update", name)
-		} else if string(got) != text {
-			t.Errorf("%s is not what the program says: run the test with -update", name)
-		}
-	}
-	entries, err := os.ReadDir(docsDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if _, ok := want[e.Name()]; !ok {
-			t.Errorf("%s describes nothing that is there", e.Name())
-		}
-	}
-}
-
-func writeDocs(t *testing.T, docs map[string]string) {
-	t.Helper()
-	if err := os.RemoveAll(docsDir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(docsDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range docs {
-		if err := os.WriteFile(filepath.Join(docsDir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	comparePages(t, docsDir, want)
 }
 
 // documents returns the text of each file.
