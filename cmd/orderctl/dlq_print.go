@@ -253,9 +253,9 @@ func rowText(d dlq.Detail) string {
 	return out
 }
 
-// stateWord is the state of a letter, which nobody knows without a database.
+// stateWord is the state of a letter.
 func stateWord(s dlq.State) string {
-	if s == dlq.Unknown {
+	if s == "" {
 		return "?"
 	}
 	return string(s)

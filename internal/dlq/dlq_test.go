@@ -19,20 +19,45 @@ const topic = "orders.g.dlq"
 // topicLog is a hand-made Log: records by partition; scanned counts what was read.
 type topicLog struct {
 	parts   map[int32][]queue.Record
+	others  map[string]map[int32][]queue.Record // of other topics: the ledger, sources
+	starts  map[string]int64                    // of their logs
 	scanned int
 	err     error
 }
 
-func (l *topicLog) Bounds(context.Context, string) (map[int32]dlq.Span, error) {
+func (l *topicLog) of(name string) (map[int32][]queue.Record, bool) {
+	if name == topic {
+		return l.parts, true
+	}
+	parts, ok := l.others[name]
+	return parts, ok
+}
+
+func (l *topicLog) Bounds(_ context.Context, name string) (map[int32]dlq.Span, error) {
+	parts, ok := l.of(name)
+	if !ok {
+		return nil, fmt.Errorf("topic %s: %w", name, queue.ErrNotFound)
+	}
 	b := map[int32]dlq.Span{}
-	for p, recs := range l.parts {
-		b[p] = dlq.Span{Start: 0, End: int64(len(recs))}
+	for p, recs := range parts {
+		end := int64(0)
+		if len(recs) > 0 {
+			end = recs[len(recs)-1].Offset + 1
+		}
+		b[p] = dlq.Span{Start: l.starts[name], End: end}
 	}
 	return b, l.err
 }
 
-func (l *topicLog) Scan(_ context.Context, _ string, p int32, from, end int64, fn func(queue.Record) error) error {
-	for _, r := range l.parts[p][from:end] {
+func (l *topicLog) Scan(_ context.Context, name string, p int32, from, end int64, fn func(queue.Record) error) error {
+	parts, _ := l.of(name)
+	if from < l.starts[name] {
+		return fmt.Errorf("offset %d of %s is out of range", from, name)
+	}
+	for _, r := range parts[p] {
+		if r.Offset < from || r.Offset >= end {
+			continue
+		}
 		l.scanned++
 		if err := fn(r); err != nil {
 			return err
@@ -48,6 +73,17 @@ func (l *topicLog) add(p int32, at time.Time, tr queue.Trail, key, value string)
 		Headers: tr.Append([]queue.Header{{Name: "x-user", Value: []byte("\x1b[2J")}}),
 	})
 	return dlq.ID{Partition: p, Offset: off}
+}
+
+// put writes a record to another topic.
+func (l *topicLog) put(r queue.Record) {
+	if l.others == nil {
+		l.others = map[string]map[int32][]queue.Record{}
+	}
+	if l.others[r.Topic] == nil {
+		l.others[r.Topic] = map[int32][]queue.Record{}
+	}
+	l.others[r.Topic][r.Partition] = append(l.others[r.Topic][r.Partition], r)
 }
 
 // rows is a hand-made store.

@@ -9,12 +9,17 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 )
 
-// exportBatch is how many letters wait for one question to the store; it bounds the memory of an export.
-const exportBatch = 200
+// Select calls fn for each chosen letter once, whole and with its state, by partition and offset: what Export does, without
+// the number.
+func (r *Reader) Select(ctx context.Context, sel Selection, fn func(Letter) error) error {
+	_, err := r.Export(ctx, sel, fn)
+	return err
+}
 
 // Export calls fn for each chosen letter whole, by partition and offset, and returns how many that were. With a limit it
-// is the newest that are chosen. A letter with copies is given once, as its first copy; copies that follow are not counted
-// in it. Memory stays flat but for 16 bytes a letter of the partition in hand.
+// is the newest that are chosen. A letter with copies is given once, as its first copy; copies that follow much later are not
+// counted in it, but an entry of the ledger on any of them decides it. Memory stays flat but for 16 bytes a letter of the
+// partition in hand.
 func (r *Reader) Export(ctx context.Context, sel Selection, fn func(Letter) error) (int, error) {
 	e := exporter{reader: r, sel: sel, fn: fn}
 	if len(sel.IDs) > 0 || sel.Limit > 0 {
@@ -60,10 +65,14 @@ func (e *exporter) each(ctx context.Context, letters []Letter) error {
 			return nil
 		}
 		l := letterOf(rec)
-		l.Copies, l.State = letters[0].Copies, letters[0].State
+		l.Copies, l.CopyIDs, l.State, l.Ledger = letters[0].Copies, letters[0].CopyIDs, letters[0].State, letters[0].Ledger
 		letters = letters[1:]
+		one := []Letter{l}
+		if err := e.reader.follow(ctx, one); err != nil {
+			return err
+		}
 		e.given++
-		return e.fn(l)
+		return e.fn(one[0])
 	})
 	if err != nil {
 		return fmt.Errorf("export %s/%d: %w", e.reader.topic, p, err)
@@ -87,6 +96,7 @@ type exporter struct {
 	fn     func(Letter) error
 	seen   map[copyID]struct{}
 	batch  []Letter
+	bytes  int
 	given  int
 }
 
@@ -94,6 +104,7 @@ func (e *exporter) add(ctx context.Context, rec queue.Record) error {
 	l := letterOf(rec)
 	if id, ok := l.copyOf(); ok {
 		if _, again := e.seen[id]; again {
+			merge(e.batch, l)
 			return nil
 		}
 		e.seen[id] = struct{}{}
@@ -102,7 +113,8 @@ func (e *exporter) add(ctx context.Context, rec queue.Record) error {
 		return nil
 	}
 	e.batch = append(e.batch, l)
-	if len(e.batch) < exportBatch {
+	e.bytes += len(l.Value)
+	if len(e.batch) < batchLetters && e.bytes < batchBytes {
 		return nil
 	}
 	return e.flush(ctx)
@@ -110,7 +122,7 @@ func (e *exporter) add(ctx context.Context, rec queue.Record) error {
 
 func (e *exporter) flush(ctx context.Context) error {
 	chosen, err := e.reader.choose(ctx, e.batch, e.sel)
-	e.batch = e.batch[:0]
+	e.batch, e.bytes = e.batch[:0], 0
 	if err != nil {
 		return err
 	}

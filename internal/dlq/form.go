@@ -18,7 +18,9 @@ type Exported struct {
 	Copies       int          `json:"copies"`
 	Time         time.Time    `json:"time"`
 	Dialect      string       `json:"dialect"` // empty: nobody known wrote its headers
-	State        *State       `json:"state"`   // null: there was no store to ask
+	State        State        `json:"state"`
+	Lost         bool         `json:"lost,omitempty"`    // a pointer whose source record is gone, whatever its state
+	Pointer      bool         `json:"pointer,omitempty"` // key and value are those of the source record
 	Origin       *Origin      `json:"origin"`  // null: incomplete
 	Class        *string      `json:"class"`   // null: the header is absent
 	Code         *string      `json:"code"`
@@ -32,6 +34,7 @@ type Exported struct {
 	KeyBase64    *[]byte      `json:"key_base64"`   // null: no key
 	ValueBase64  *[]byte      `json:"value_base64"` // null: no value
 	Headers      [][2]*string `json:"headers"`      // name, and the value in base64; null: none
+	Ledger       *Entry       `json:"ledger"`       // what an operator did with it; null: nothing
 
 	// NamesBase64 are the names of all headers, byte for byte; only there when one of them is not UTF-8.
 	NamesBase64 [][]byte `json:"header_names_base64,omitempty"`
@@ -49,14 +52,11 @@ type Origin struct {
 func (l Letter) Exported() Exported {
 	t := l.Trail
 	x := Exported{
-		Schema: "orderctl.dlq.letter/v1", ID: l.ID.String(), Copies: l.Copies, Time: l.Time.UTC(), Dialect: l.Dialect,
+		Schema: "orderctl.dlq.letter/v1", ID: l.ID.String(), Copies: l.Copies, State: l.State, Lost: l.Lost, Pointer: l.Pointer, Ledger: l.Ledger, Time: l.Time.UTC(), Dialect: l.Dialect,
 		Class: textOrNull(string(t.Class)), Code: textOrNull(t.Code), Message: textOrNull(t.Message),
 		Attempts: t.Attempts, Hop: t.Hop, MsgID: textOrNull(t.MsgID), BlockedBy: textOrNull(t.BlockedBy),
 		FirstFailure: timeOrNull(t.FirstFailure), LastFailure: timeOrNull(t.LastFailure),
 		KeyBase64: bytesOrNull(l.Key), ValueBase64: bytesOrNull(l.Value), Headers: make([][2]*string, 0, len(l.Headers)),
-	}
-	if l.State != Unknown {
-		x.State = &l.State
 	}
 	if _, ok := l.copyOf(); ok {
 		x.Origin = &Origin{Topic: utf8Text(t.Origin.Topic), Partition: t.Origin.Partition, Offset: t.Origin.Offset, Group: utf8Text(t.Group)}

@@ -55,31 +55,25 @@ func ParseID(s string) (ID, error) {
 	return ID{Partition: int32(partition), Offset: int64(offset)}, nil
 }
 
-// State is what has become of a letter.
-type State string
-
-// The states of a letter.
-const (
-	Unknown   State = "" // there is no store to ask: nobody knows what became of it
-	Undecided State = "undecided"
-	Resolved  State = "resolved"   // its message is done
-	DeadAgain State = "dead-again" // its message was replayed and died: there is a newer letter
-	InWork    State = "in-work"    // its message was replayed and is on its way
-	Discarded State = "discarded"
-)
-
 // Letter is one dead letter. Copies of a letter (same origin, same hop number: a hop repeated after a crash) are one letter.
 type Letter struct {
 	ID      ID // the lowest of the copies that were read
 	Copies  int
-	State   State
+	CopyIDs []ID   // of the copies that were read, ID among them
+	State   State  // see the states
+	Ledger  *Entry // what an operator did with it, under whichever copy; nil: nothing
+	Pointer bool   // its record has no value: Key and Value are those of the source record that it points to
+	Lost    bool   // a pointer whose source record is gone, or is another one
 	Dialect string // who wrote its headers; "": nobody known
 	Trail   queue.Trail
 	Time    time.Time
 	Key     []byte
 	Value   []byte // nil in a list, which keeps no bodies
-	Size    int    // bytes of the value
+	Size    int    // bytes of the value; of a pointer those of its source
 	Headers []queue.Header
+
+	ours   bool   // a pointer that names the SHA-256 of what it points to
+	digest string // in hex
 }
 
 // OrderID returns the order that the letter is about: the record key, which the queue sets to it, else what the message
@@ -104,6 +98,14 @@ func (l Letter) named() string {
 	return ""
 }
 
+// Job returns the job that decided the letter; "": none did.
+func (l Letter) Job() string {
+	if l.Ledger == nil {
+		return ""
+	}
+	return l.Ledger.Job
+}
+
 // rowKey names the letter's message.
 func (l Letter) rowKey() queue.RowKey {
 	return queue.RowKey{MsgID: l.Trail.MsgID, Fingerprint: l.Trail.Fingerprint}
@@ -118,54 +120,20 @@ func (l Letter) copyOf() (copyID, bool) {
 	if o.Topic == "" || o.Partition < 0 || o.Offset < 0 {
 		return copyID{}, false
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %q %q", o.Partition, o.Offset, l.Trail.Hop, o.Topic, l.Trail.Group))
-	return copyID(sum[:16]), true
+	return copyIDOf(o, l.Trail.Hop, l.Trail.Group), true
+}
+
+func copyIDOf(o queue.Position, hop int, group string) copyID {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %q %q", o.Partition, o.Offset, hop, utf8Text(o.Topic), utf8Text(group)))
+	return copyID(sum[:16])
 }
 
 func letterOf(r queue.Record) Letter {
 	dialect, trail := readTrail(r.Headers)
+	id := ID{Partition: r.Partition, Offset: r.Offset}
+	pointer, ours, digest := pointerOf(r, dialect)
 	return Letter{
-		ID: ID{Partition: r.Partition, Offset: r.Offset}, Copies: 1, Dialect: dialect, Trail: trail,
+		ID: id, Copies: 1, CopyIDs: []ID{id}, Dialect: dialect, Trail: trail, Pointer: pointer, ours: ours, digest: digest,
 		Time: r.Time, Key: r.Key, Value: r.Value, Size: len(r.Value), Headers: r.Headers,
 	}
-}
-
-// stateOf decides by the message's row. A message without a row was never decided.
-func stateOf(l Letter, row queue.Row, found bool) State {
-	switch {
-	case !found:
-		return Undecided
-	case row.State == queue.StateDone:
-		return Resolved
-	case row.Hop > l.Trail.Hop && row.State.Waiting():
-		return InWork
-	case row.Hop > l.Trail.Hop:
-		return DeadAgain
-	case row.State == queue.StateDiscarded:
-		return Discarded
-	default:
-		return Undecided
-	}
-}
-
-// decide sets the state of each letter, 500 rows a question.
-func decide(ctx context.Context, rows Rows, group string, letters []Letter) error {
-	const page = 500
-	for len(letters) > 0 {
-		n := min(page, len(letters))
-		keys := make([]queue.RowKey, 0, n)
-		for _, l := range letters[:n] {
-			keys = append(keys, l.rowKey())
-		}
-		known, err := rows.Rows(ctx, group, keys)
-		if err != nil {
-			return fmt.Errorf("read message rows of %s: %w", group, err)
-		}
-		for i := range letters[:n] {
-			row, found := known[letters[i].rowKey()]
-			letters[i].State = stateOf(letters[i], row, found)
-		}
-		letters = letters[n:]
-	}
-	return nil
 }

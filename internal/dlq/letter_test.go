@@ -16,18 +16,18 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 )
 
-func TestWithoutAStoreTheStateIsNotKnown(t *testing.T) {
+func TestWithoutAStoreTheLedgerAloneDecides(t *testing.T) {
 	t.Parallel()
 	l := &topicLog{parts: map[int32][]queue.Record{}}
 	id := l.add(0, base(), trail(1, queue.ClassInvalid, 1), "A", "{}")
 	r := dlq.NewReader(l, nil, topic, "g")
 	got, err := r.At(t.Context(), id)
-	if err != nil || got.State != dlq.Unknown || got.Exported().State != nil {
-		t.Errorf("state %q, exported %v (%v)", got.State, got.Exported().State, err)
+	if err != nil || got.State != dlq.Undecided || got.Ledger != nil {
+		t.Errorf("state %q, ledger %v (%v)", got.State, got.Ledger, err)
 	}
 	for want, states := range map[int][]dlq.State{1: {dlq.Undecided}, 0: {dlq.Resolved, dlq.Discarded}} {
 		if list, err := r.List(t.Context(), dlq.Selection{States: states}); err != nil || len(list) != want {
-			t.Errorf("%v: %d letters, want %d: what is not known may be undecided (%v)", states, len(list), want, err)
+			t.Errorf("%v: %d letters, want %d (%v)", states, len(list), want, err)
 		}
 	}
 }

@@ -16,18 +16,31 @@ const (
 	lastChunk  = 16_384
 )
 
-// Reader reads the dead letters of one group.
+// Bounds of what waits for one question to the store.
+const (
+	batchLetters = 200
+	batchBytes   = 8 << 20
+)
+
+// Reader reads the dead letters of one topic. It reads the ledger once, when it first needs it. It is for one goroutine.
 type Reader struct {
 	log   Log
 	rows  Rows // nil: no store, the log alone speaks
 	topic string
-	group string
+	group string // "": of each letter the group that its headers name
+
+	ledger *Ledger           // nil: not read yet
+	copies map[copyID]Entry // what the ledger says, by what copies have in common
 }
 
-// NewReader makes a reader of a dead-letter topic. rows may be nil.
+// NewReader makes a reader of a dead-letter topic. rows may be nil; so may be the name of the group, where the topic is
+// not one of a known group.
 func NewReader(log Log, rows Rows, topic, group string) *Reader {
 	return &Reader{log: log, rows: rows, topic: topic, group: group}
 }
+
+// Topic returns the topic whose letters are read.
+func (r *Reader) Topic() string { return r.topic }
 
 // List returns the chosen letters, newest first, without their bodies. It reads each partition backwards from its tail and
 // stops when no older letter can belong to the answer.
@@ -93,30 +106,28 @@ func newest(tails []*tail) *tail {
 }
 
 // back reads one chunk before what is read and returns its chosen letters. A copy of one that is found already lends it
-// its lower id.
+// its lower id. Bodies are held only until the letter is chosen.
 func (r *Reader) back(ctx context.Context, t *tail, sel Selection, found []Letter) ([]Letter, error) {
 	from := max(t.start, t.at-t.chunk)
-	var chunk []Letter
+	b := batch{reader: r, sel: sel}
 	first := time.Time{}
 	err := r.log.Scan(ctx, r.topic, t.partition, from, t.at, func(rec queue.Record) error {
 		if first.IsZero() {
 			first = rec.Time
 		}
 		l := letterOf(rec)
-		l.Value, l.Headers = nil, nil // a list holds no bodies: its memory is bounded
 		if id, ok := l.copyOf(); ok {
 			if _, again := t.seen[id]; again {
-				merge(found, l)
-				merge(chunk, l)
+				_ = merge(found, l) || merge(b.chosen, l) || merge(b.waiting, l)
 				return nil
 			}
 			t.seen[id] = struct{}{}
 		}
-		if sel.matches(l) {
-			chunk = append(chunk, l)
-		}
-		return nil
+		return b.add(ctx, l)
 	})
+	if err == nil {
+		err = b.flush(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read dead letters %s/%d from %d: %w", r.topic, t.partition, from, err)
 	}
@@ -124,7 +135,49 @@ func (r *Reader) back(ctx context.Context, t *tail, sel Selection, found []Lette
 		t.newest = first
 	}
 	t.at, t.chunk = from, min(2*t.chunk, lastChunk)
-	return r.choose(ctx, chunk, sel)
+	return b.chosen, nil
+}
+
+// batch decides letters some at a time, so that few bodies are in memory, and keeps those that are chosen without theirs.
+type batch struct {
+	reader  *Reader
+	sel     Selection
+	waiting []Letter
+	bytes   int
+	chosen  []Letter
+}
+
+func (b *batch) add(ctx context.Context, l Letter) error {
+	if !b.sel.matches(l) {
+		return nil
+	}
+	if b.sel.Query == nil {
+		l = bare(l)
+	}
+	b.waiting = append(b.waiting, l)
+	b.bytes += len(l.Value)
+	if len(b.waiting) < batchLetters && b.bytes < batchBytes {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
+func (b *batch) flush(ctx context.Context) error {
+	letters, err := b.reader.choose(ctx, b.waiting, b.sel)
+	if err != nil {
+		return err
+	}
+	for _, l := range letters {
+		b.chosen = append(b.chosen, bare(l))
+	}
+	b.waiting, b.bytes = b.waiting[:0], 0
+	return nil
+}
+
+// bare is a letter without its body: a list of many has to fit into memory.
+func bare(l Letter) Letter {
+	l.Value, l.Headers = nil, nil
+	return l
 }
 
 // merge counts a copy with its letter, which has the name and the time of the first copy.
@@ -142,6 +195,7 @@ func merge(letters []Letter, l Letter) bool {
 			return true
 		}
 		letters[i].Copies++
+		letters[i].CopyIDs = append(letters[i].CopyIDs, l.ID)
 		if l.ID.Offset < letters[i].ID.Offset {
 			letters[i].ID, letters[i].Time = l.ID, l.Time
 		}
@@ -150,36 +204,47 @@ func merge(letters []Letter, l Letter) bool {
 	return false
 }
 
-// choose asks the store for the states and keeps those that are wanted.
-func (r *Reader) choose(ctx context.Context, letters []Letter, sel Selection) ([]Letter, error) {
-	if r.rows != nil {
-		if err := decide(ctx, r.rows, r.group, letters); err != nil {
-			return nil, err
-		}
-	}
-	return slices.DeleteFunc(letters, func(l Letter) bool { return !sel.wants(l.State) }), nil
-}
-
 // listed returns the named letters; one that is not there is an error.
 func (r *Reader) listed(ctx context.Context, sel Selection) ([]Letter, error) {
 	var found []Letter
 	for _, id := range sel.ids() {
-		l, err := r.At(ctx, id)
+		l, err := r.raw(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		l.Value, l.Headers = nil, nil
-		if sel.matches(l) && !merge(found, l) {
-			found = append(found, l)
+		if !sel.matches(l) || merge(found, l) {
+			continue
+		}
+		one, err := r.choose(ctx, []Letter{l}, sel)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range one {
+			found = append(found, bare(l))
 		}
 	}
-	found, err := r.choose(ctx, found, sel)
 	slices.SortStableFunc(found, newestFirst)
-	return found, err
+	if sel.Limit > 0 && len(found) > sel.Limit {
+		found = found[:sel.Limit]
+	}
+	return found, nil
 }
 
-// At returns one letter whole. One that is not in the topic is queue.ErrNotFound.
+// At returns one letter whole, with its state. One that is not in the topic is queue.ErrNotFound.
 func (r *Reader) At(ctx context.Context, id ID) (Letter, error) {
+	l, err := r.raw(ctx, id)
+	if err != nil {
+		return Letter{}, err
+	}
+	one := []Letter{l}
+	if err := r.judge(ctx, one); err != nil {
+		return Letter{}, err
+	}
+	return one[0], nil
+}
+
+// raw returns a letter as its record has it.
+func (r *Reader) raw(ctx context.Context, id ID) (Letter, error) {
 	bounds, err := r.log.Bounds(ctx, r.topic)
 	if err != nil {
 		return Letter{}, fmt.Errorf("find ends of %s: %w", r.topic, err)
@@ -202,13 +267,7 @@ func (r *Reader) At(ctx context.Context, id ID) (Letter, error) {
 	if found == nil {
 		return Letter{}, fmt.Errorf("dead letter %s of %s: %w", id, r.topic, queue.ErrNotFound)
 	}
-	one := []Letter{*found}
-	if r.rows != nil {
-		if err := decide(ctx, r.rows, r.group, one); err != nil {
-			return Letter{}, err
-		}
-	}
-	return one[0], nil
+	return *found, nil
 }
 
 func newestFirst(a, b Letter) int {

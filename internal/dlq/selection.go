@@ -14,7 +14,9 @@ type Selection struct {
 	Since    time.Time // letter time, inclusive
 	Until    time.Time // exclusive
 	States   []State
-	Limit    int // newest first; 0: no limit
+	Jobs     []string // the ledger names one of them
+	Query    *Query   // nil: all
+	Limit    int      // newest first; 0: no limit
 }
 
 // matches reports whether the letter is chosen by all that its record says. Its state is not looked at.
@@ -31,12 +33,7 @@ func (s Selection) ids() []ID {
 	return slices.Compact(ids)
 }
 
-// wants reports whether letters of a state are chosen. What is not known may well be undecided.
-func (s Selection) wants(state State) bool {
-	if state == Unknown {
-		state = Undecided
-	}
-	return oneOf(s.States, state)
-}
+// wants reports whether a letter whose state is known is chosen by it, and by the job that decided it.
+func (s Selection) wants(l Letter) bool { return oneOf(s.States, l.State) && oneOf(s.Jobs, l.Job()) }
 
 func oneOf[T comparable](wanted []T, v T) bool { return len(wanted) == 0 || slices.Contains(wanted, v) }

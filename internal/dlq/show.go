@@ -44,14 +44,12 @@ func (r *Reader) Show(ctx context.Context, id ID) (Detail, error) {
 		return Detail{}, err
 	}
 	d := Detail{Letter: l, Store: r.rows != nil, Lines: mark(readable(l), l.Trail.Code)}
-	if r.rows != nil {
-		rows, err := r.rows.Rows(ctx, r.group, []queue.RowKey{l.rowKey()})
-		if err != nil {
-			return Detail{}, fmt.Errorf("read message row of letter %s: %w", id, err)
-		}
-		if row, ok := rows[l.rowKey()]; ok {
-			d.Row = &row
-		}
+	known, err := r.known(ctx, []Letter{l})
+	if err != nil {
+		return Detail{}, err
+	}
+	if row, ok := known[r.question(l)]; ok {
+		d.Row = &row
 	}
 	return d, r.around(ctx, &d)
 }
@@ -85,10 +83,8 @@ func (r *Reader) around(ctx context.Context, d *Detail) error {
 	if err != nil {
 		return fmt.Errorf("look for letters of the same order: %w", err)
 	}
-	if r.rows != nil {
-		if err := decide(ctx, r.rows, r.group, found); err != nil {
-			return err
-		}
+	if err := r.judge(ctx, found); err != nil {
+		return err
 	}
 	slices.SortStableFunc(found, func(a, b Letter) int { return cmp.Compare(a.Trail.Origin.Offset, b.Trail.Origin.Offset) })
 	d.Partial = from > span.Start || end < span.End || len(found) > maxRelated
