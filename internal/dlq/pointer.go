@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,9 @@ import (
 // farApart is how many records are read over rather than asked for anew, between two that pointers lead to.
 const farApart = 200
 
+// unreadable is a range of offsets.
+var unreadable = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+
 // pointerOf reports whether a letter has no body of its own, but says where one is, and the SHA-256 of it that a pointer of
 // ours names.
 func pointerOf(r queue.Record, dialect string) (is, ours bool, digest string) {
@@ -24,7 +28,8 @@ func pointerOf(r queue.Record, dialect string) (is, ours bool, digest string) {
 		return false, false, ""
 	}
 	if digest, ours = queue.Last(r.Headers, queue.HeaderPointer); ours {
-		return true, true, digest
+		// Of records that nobody can read it names a range, "12-19": there is nothing to fetch.
+		return !unreadable.MatchString(digest), true, digest
 	}
 	return dialect == DialectKIP1191 && r.Key == nil, false, ""
 }
