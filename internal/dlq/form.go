@@ -21,8 +21,8 @@ type Exported struct {
 	State        State        `json:"state"`
 	Lost         bool         `json:"lost,omitempty"`    // a pointer whose source record is gone, whatever its state
 	Pointer      bool         `json:"pointer,omitempty"` // key and value are those of the source record
-	Origin       *Origin      `json:"origin"`  // null: incomplete
-	Class        *string      `json:"class"`   // null: the header is absent
+	Origin       *Origin      `json:"origin"`            // null: incomplete
+	Class        *string      `json:"class"`             // null: the header is absent
 	Code         *string      `json:"code"`
 	Message      *string      `json:"message"`
 	Attempts     int          `json:"attempts"`

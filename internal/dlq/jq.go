@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/itchyny/gojq"
-
 )
 
 // jqLimit bounds one evaluation: an expression may never end.
@@ -297,4 +296,3 @@ func (w *walker) branches(i *gojq.If, root bool) {
 	}
 	w.query(i.Else, root)
 }
-

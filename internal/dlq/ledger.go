@@ -50,6 +50,7 @@ type Ledger struct {
 	Missing bool   // there is no such topic: nothing is decided, and nothing can be
 
 	letters map[ID]Entry
+	copies  map[copyID]Entry // the same, by origin and hop: copies of a letter share them
 	jobs    map[string]JobEntry
 	read    map[int32]int64 // up to where each partition was read
 }
@@ -57,7 +58,7 @@ type Ledger struct {
 // ReadLedger reads a ledger from its start up to its end. It is compacted: a few thousand entries. One that is not there
 // decides nothing.
 func ReadLedger(ctx context.Context, log Log, topic string) (*Ledger, error) {
-	l := &Ledger{Topic: topic, letters: map[ID]Entry{}, jobs: map[string]JobEntry{}, read: map[int32]int64{}}
+	l := &Ledger{Topic: topic, letters: map[ID]Entry{}, copies: map[copyID]Entry{}, jobs: map[string]JobEntry{}, read: map[int32]int64{}}
 	err := l.refresh(ctx, log)
 	if errors.Is(err, queue.ErrNotFound) {
 		l.Missing = true
@@ -112,9 +113,29 @@ func (l *Ledger) add(r queue.Record) {
 		return // it is final
 	}
 	l.letters[id] = e
+	if o := e.Origin; o != nil {
+		same := copyIDOf(queue.Position{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset}, e.Hop, o.Group)
+		if was, ok := l.copies[same]; !ok || e.supersedes(was) {
+			l.copies[same] = e
+		}
+	}
 }
 
-// Of returns what the ledger says of a letter: an entry on any of its copies decides it. ok is false when there is none.
+// Decides returns what the ledger says of a letter: an entry on any of its copies decides it. ok is false when there is none.
+func (l *Ledger) Decides(letter Letter) (e Entry, ok bool) {
+	e, ok = l.Of(append([]ID{letter.ID}, letter.CopyIDs...)...)
+	if l == nil {
+		return e, ok
+	}
+	if same, has := letter.copyOf(); has {
+		if found, is := l.copies[same]; is && (!ok || found.supersedes(e)) {
+			return found, true
+		}
+	}
+	return e, ok
+}
+
+// Of returns the entry that decides the letters of these names, which are copies of one. ok is false when there is none.
 func (l *Ledger) Of(copies ...ID) (e Entry, ok bool) {
 	if l == nil {
 		return Entry{}, false

@@ -29,8 +29,7 @@ type Reader struct {
 	topic string
 	group string // "": of each letter the group that its headers name
 
-	ledger *Ledger           // nil: not read yet
-	copies map[copyID]Entry // what the ledger says, by what copies have in common
+	ledger *Ledger // nil: not read yet
 }
 
 // NewReader makes a reader of a dead-letter topic. rows may be nil; so may be the name of the group, where the topic is

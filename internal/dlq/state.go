@@ -36,30 +36,13 @@ func (r *Reader) Ledger(ctx context.Context) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.copies = map[copyID]Entry{}
-	for _, id := range ledger.Letters() {
-		e, _ := ledger.Of(id)
-		if e.Origin == nil {
-			continue
-		}
-		o := e.Origin
-		c := copyIDOf(queue.Position{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset}, e.Hop, o.Group)
-		if was, ok := r.copies[c]; !ok || e.supersedes(was) {
-			r.copies[c] = e
-		}
-	}
 	r.ledger = ledger
 	return ledger, nil
 }
 
 // entry returns what the ledger says of a letter, whichever of its copies was decided.
 func (r *Reader) entry(l Letter) *Entry {
-	e, found := r.ledger.Of(l.CopyIDs...)
-	if id, ok := l.copyOf(); ok {
-		if other, is := r.copies[id]; is && (!found || other.supersedes(e)) {
-			e, found = other, true
-		}
-	}
+	e, found := r.ledger.Decides(l)
 	if !found {
 		return nil
 	}
