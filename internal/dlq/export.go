@@ -21,8 +21,12 @@ func (r *Reader) Select(ctx context.Context, sel Selection, fn func(Letter) erro
 // counted in it, but an entry of the ledger on any of them decides it. Memory stays flat but for 16 bytes a letter of the
 // partition in hand.
 func (r *Reader) Export(ctx context.Context, sel Selection, fn func(Letter) error) (int, error) {
-	e := exporter{reader: r, sel: sel, fn: fn}
-	if len(sel.IDs) > 0 || sel.Limit > 0 {
+	return r.export(ctx, sel, nil, fn)
+}
+
+func (r *Reader) export(ctx context.Context, sel Selection, tell func(done, total int64), fn func(Letter) error) (int, error) {
+	e := exporter{reader: r, sel: sel, fn: fn, tell: tell}
+	if sel.IDs != nil || sel.Limit > 0 {
 		letters, err := r.List(ctx, sel)
 		if err != nil {
 			return 0, err
@@ -32,6 +36,9 @@ func (r *Reader) Export(ctx context.Context, sel Selection, fn func(Letter) erro
 	bounds, err := r.log.Bounds(ctx, r.topic)
 	if err != nil {
 		return 0, fmt.Errorf("find ends of %s: %w", r.topic, err)
+	}
+	for _, span := range bounds {
+		e.total += span.End - span.Start
 	}
 	for _, p := range slices.Sorted(maps.Keys(bounds)) {
 		if err := e.partition(ctx, p, bounds[p]); err != nil {
@@ -98,9 +105,18 @@ type exporter struct {
 	batch  []Letter
 	bytes  int
 	given  int
+	tell   func(done, total int64) // nil: nobody
+	done   int64
+	total  int64
 }
 
+// tellEvery is after how many records the progress is told.
+const tellEvery = 1_000
+
 func (e *exporter) add(ctx context.Context, rec queue.Record) error {
+	if e.done++; e.tell != nil && e.done%tellEvery == 0 {
+		e.tell(e.done, e.total)
+	}
 	l := letterOf(rec)
 	if id, ok := l.copyOf(); ok {
 		if _, again := e.seen[id]; again {

@@ -40,6 +40,8 @@ type ID struct {
 // String is "partition/offset".
 func (i ID) String() string { return fmt.Sprintf("%d/%d", i.Partition, i.Offset) }
 
+func (i ID) partition() string { return strconv.FormatInt(int64(i.Partition), 10) }
+
 func (i ID) compare(other ID) int {
 	return cmp.Or(cmp.Compare(i.Partition, other.Partition), cmp.Compare(i.Offset, other.Offset))
 }

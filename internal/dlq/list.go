@@ -44,7 +44,7 @@ func (r *Reader) Topic() string { return r.topic }
 // List returns the chosen letters, newest first, without their bodies. It reads each partition backwards from its tail and
 // stops when no older letter can belong to the answer.
 func (r *Reader) List(ctx context.Context, sel Selection) ([]Letter, error) {
-	if len(sel.IDs) > 0 {
+	if sel.IDs != nil {
 		return r.listed(ctx, sel)
 	}
 	bounds, err := r.log.Bounds(ctx, r.topic)
@@ -203,30 +203,73 @@ func merge(letters []Letter, l Letter) bool {
 	return false
 }
 
-// listed returns the named letters; one that is not there is an error.
+// listed returns the named letters; one that is not there is an error. Those that lie close together are read at once.
 func (r *Reader) listed(ctx context.Context, sel Selection) ([]Letter, error) {
-	var found []Letter
-	for _, id := range sel.ids() {
-		l, err := r.raw(ctx, id)
+	bounds, err := r.log.Bounds(ctx, r.topic)
+	if err != nil {
+		return nil, fmt.Errorf("find ends of %s: %w", r.topic, err)
+	}
+	b, seen := batch{reader: r, sel: sel}, map[copyID]bool{}
+	for ids := sel.ids(); len(ids) > 0; {
+		n := 1
+		for n < len(ids) && ids[n].Partition == ids[0].Partition && ids[n].Offset-ids[n-1].Offset <= farApart {
+			n++
+		}
+		err := r.named(ctx, bounds, ids[:n], func(l Letter) error {
+			if id, ok := l.copyOf(); ok {
+				if seen[id] {
+					_ = merge(b.chosen, l) || merge(b.waiting, l)
+					return nil
+				}
+				seen[id] = true
+			}
+			return b.add(ctx, l)
+		})
 		if err != nil {
 			return nil, err
 		}
-		if !sel.matches(l) || merge(found, l) {
-			continue
-		}
-		one, err := r.choose(ctx, []Letter{l}, sel)
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range one {
-			found = append(found, bare(l))
+		ids = ids[n:]
+	}
+	if err := b.flush(ctx); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(b.chosen, newestFirst)
+	if sel.Limit > 0 && len(b.chosen) > sel.Limit {
+		b.chosen = b.chosen[:sel.Limit]
+	}
+	return b.chosen, nil
+}
+
+// named calls fn for each of the letters, which are sorted and of one partition.
+func (r *Reader) named(ctx context.Context, bounds map[int32]Span, ids []ID, fn func(Letter) error) error {
+	first, last := ids[0], ids[len(ids)-1]
+	span, ok := bounds[first.Partition]
+	for _, id := range ids {
+		if !ok || id.Offset < span.Start || id.Offset >= span.End {
+			return r.noSuch(id)
 		}
 	}
-	slices.SortStableFunc(found, newestFirst)
-	if sel.Limit > 0 && len(found) > sel.Limit {
-		found = found[:sel.Limit]
+	err := r.log.Scan(ctx, r.topic, first.Partition, first.Offset, last.Offset+1, func(rec queue.Record) error {
+		if len(ids) == 0 || rec.Offset < ids[0].Offset {
+			return nil
+		}
+		if rec.Offset > ids[0].Offset {
+			return r.noSuch(ids[0])
+		}
+		ids = ids[1:]
+		return fn(letterOf(rec))
+	})
+	if err == nil && len(ids) > 0 {
+		err = r.noSuch(ids[0])
 	}
-	return found, nil
+	if err != nil {
+		return fmt.Errorf("read dead letters %s/%d from %d: %w", r.topic, first.Partition, first.Offset, err)
+	}
+	return nil
+}
+
+func (r *Reader) noSuch(id ID) error {
+	return fmt.Errorf("dead letter %s of %s: %w", id, r.topic, queue.ErrNotFound)
 }
 
 // At returns one letter whole, with its state. One that is not in the topic is queue.ErrNotFound.
@@ -243,30 +286,16 @@ func (r *Reader) At(ctx context.Context, id ID) (Letter, error) {
 }
 
 // raw returns a letter as its record has it.
-func (r *Reader) raw(ctx context.Context, id ID) (Letter, error) {
+func (r *Reader) raw(ctx context.Context, id ID) (l Letter, err error) {
 	bounds, err := r.log.Bounds(ctx, r.topic)
 	if err != nil {
 		return Letter{}, fmt.Errorf("find ends of %s: %w", r.topic, err)
 	}
-	span, ok := bounds[id.Partition]
-	if !ok || id.Offset < span.Start || id.Offset >= span.End {
-		return Letter{}, fmt.Errorf("dead letter %s of %s: %w", id, r.topic, queue.ErrNotFound)
-	}
-	var found *Letter
-	err = r.log.Scan(ctx, r.topic, id.Partition, id.Offset, id.Offset+1, func(rec queue.Record) error {
-		if rec.Offset == id.Offset {
-			l := letterOf(rec)
-			found = &l
-		}
+	err = r.named(ctx, bounds, []ID{id}, func(found Letter) error {
+		l = found
 		return nil
 	})
-	if err != nil {
-		return Letter{}, fmt.Errorf("read dead letter %s of %s: %w", id, r.topic, err)
-	}
-	if found == nil {
-		return Letter{}, fmt.Errorf("dead letter %s of %s: %w", id, r.topic, queue.ErrNotFound)
-	}
-	return *found, nil
+	return l, err
 }
 
 func newestFirst(a, b Letter) int {

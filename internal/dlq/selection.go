@@ -7,7 +7,7 @@ import (
 
 // Selection chooses letters. Members are ANDed, the values of one are ORed; an empty member chooses all.
 type Selection struct {
-	IDs      []ID
+	IDs      []ID // nil: all; empty: none
 	Classes  []string
 	Codes    []string
 	OrderIDs []string
@@ -17,6 +17,11 @@ type Selection struct {
 	Jobs     []string // the ledger names one of them
 	Query    *Query   // nil: all
 	Limit    int      // newest first; 0: no limit
+}
+
+// Empty reports whether nothing narrows the choice but states and the limit.
+func (s Selection) Empty() bool {
+	return s.IDs == nil && len(s.Classes)+len(s.Codes)+len(s.OrderIDs)+len(s.Jobs) == 0 && s.Since.IsZero() && s.Until.IsZero() && s.Query == nil
 }
 
 // matches reports whether the letter is chosen by all that its record says. Its state is not looked at.
