@@ -67,7 +67,7 @@ func (l *lagRun) printCheck(r lag.Report) error {
 		}
 		figures = append(figures, l.figures(g, len(r.Groups) > 1)...)
 	}
-	if !r.Complete {
+	if !r.Complete || len(r.Groups) == 0 { // who sees no group may not be allowed to
 		worst = max(worst, lag.SevUnknown)
 	}
 	if len(told) == 0 {

@@ -41,6 +41,9 @@ func (l *lagRun) once(ctx context.Context) error {
 	if err := l.printLag(report); err != nil {
 		return err
 	}
+	if len(report.Groups) == 0 && report.Complete {
+		l.note("no consumer groups at %s that this login may describe", l.cfg.Cluster())
+	}
 	return l.verdict(report)
 }
 

@@ -150,6 +150,10 @@ func (s *session) allTiers(ctx context.Context, o *observe.Observer) queue.Names
 
 // named gives the error of something that does not exist the text that says what there is.
 func (i inspected) named(ctx context.Context, err error) error {
+	var denied *inspect.DeniedError
+	if errors.As(err, &denied) {
+		return &exitError{code: exitDenied, text: denied.Error(), hint: "'orderctl doctor' names the right that is missing, and how to grant it", err: err}
+	}
 	var missing *inspect.NotFoundError
 	if !errors.As(err, &missing) {
 		return err

@@ -140,6 +140,9 @@ func (a *auditor) plan(ctx context.Context) ([]stretch, error) {
 	if there, known := exists(a.snap, topic); known && !there {
 		return nil, &NotFoundError{Kind: "topic", Name: topic}
 	}
+	if a.snap.Groups[a.o.Names.Group].Problem == lag.NoAccess {
+		return nil, &DeniedError{Kind: "consumer group", Name: a.o.Names.Group}
+	}
 	var all []stretch
 	for p := range int32(a.snap.Topics[topic].Partitions) { //nolint:gosec // Kafka counts partitions in 32 bits
 		s := stretch{partition: p, place: placeOf(a.snap, topic, p)}
@@ -152,7 +155,7 @@ func (a *auditor) plan(ctx context.Context) ([]stretch, error) {
 	}
 	a.r.AsOf, a.r.PartitionsTotal = a.snap.AsOf.UTC().Truncate(time.Millisecond), len(all)
 	if len(all) == 0 {
-		return nil, fmt.Errorf("observe %s: nobody tells its partitions: %w", topic, queue.ErrPartial)
+		return nil, untold(a.snap, topic)
 	}
 	if err := a.since(ctx, all); err != nil {
 		return nil, err

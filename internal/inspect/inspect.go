@@ -34,6 +34,28 @@ func (e *NotFoundError) Error() string { return fmt.Sprintf("%s %q not found", e
 // Unwrap returns queue.ErrNotFound.
 func (e *NotFoundError) Unwrap() error { return queue.ErrNotFound }
 
+// DeniedError says that something may not be described by this login.
+type DeniedError struct {
+	Kind string // "topic", "consumer group"
+	Name string
+}
+
+// Error implements error.
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("%s %q may not be described by this login", e.Kind, e.Name)
+}
+
+// Unwrap returns queue.ErrDenied.
+func (e *DeniedError) Unwrap() error { return queue.ErrDenied }
+
+// untold is why the partitions of a topic are not known.
+func untold(s lag.Snapshot, topic string) error {
+	if s.Partitions[lag.TopicPartition{Topic: topic, Partition: -1}].Problem == lag.NoAccess {
+		return &DeniedError{Kind: "topic", Name: topic}
+	}
+	return fmt.Errorf("observe %s: nobody tells its partitions: %w", topic, queue.ErrPartial)
+}
+
 // place is what was seen of one partition.
 type place struct {
 	start, stable, high int64

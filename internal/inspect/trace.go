@@ -62,7 +62,7 @@ func Trace(ctx context.Context, orderID string, o TraceOptions) (*TraceReport, e
 	}
 	n := int32(t.snap.Topics[o.Names.Source].Partitions) //nolint:gosec // Kafka counts partitions in 32 bits
 	if n == 0 {
-		return nil, fmt.Errorf("observe %s: nobody tells its partitions: %w", o.Names.Source, queue.ErrPartial)
+		return nil, untold(t.snap, o.Names.Source)
 	}
 	t.r.Partition = o.Partition([]byte(orderID), n)
 	search, cancel := context.WithTimeout(ctx, o.Timeout)

@@ -254,6 +254,10 @@ func TestDoctorTellsTheDoorsApart(t *testing.T) {
 			if fix := examine(t, b, tt.code).has(t, "broker", "FAIL", tt.text); !strings.Contains(fix, tt.fix) {
 				t.Errorf("fix %q, want %q", fix, tt.fix)
 			}
+			if tt.name == "a wrong password" {
+				b.must(4, 20*time.Second, "lag")
+				b.must(3, 20*time.Second, "lag", "--check") // Nagios: unknown
+			}
 		})
 	}
 
@@ -262,6 +266,24 @@ func TestDoctorTellsTheDoorsApart(t *testing.T) {
 		b.env = append(b.env, "ORDERCTL_STORE_DSN="+filepath.Join(open.home, ".local", "state", "orderctl", "orders.db"))
 		e := examine(t, b, 4)
 		e.has(t, "broker", "ok", "logged in as shop")
+		for _, tt := range []struct {
+			args []string
+			code int
+			said string
+		}{
+			{[]string{"lag"}, 4, "access refused: orders-worker"},
+			{[]string{"lag", "-t", "orders"}, 4, "access refused: orders-worker"},
+			{[]string{"lag", "--check"}, 3, "LAG UNKNOWN - NO-ACCESS"},
+			{[]string{"lag", "-A", "--check"}, 3, "LAG UNKNOWN - no groups"},
+			{[]string{"lag", "-A"}, 0, "no consumer groups at "},
+			{[]string{"trace", "A-1"}, 4, `topic "orders" may not be described by this login`},
+			{[]string{"audit", "-q"}, 4, `may not be described by this login`},
+			{[]string{"offsets", "show"}, 4, "group orders-worker"},
+		} {
+			if r := b.must(tt.code, 40*time.Second, tt.args...); !strings.Contains(r.stdout+r.stderr, tt.said) {
+				t.Errorf("%v does not say %q:\n%s%s", tt.args, tt.said, r.stdout, r.stderr)
+			}
+		}
 		for _, step := range []struct{ status, text string }{
 			{"FAIL", "Describe refused on"},
 			{"FAIL", "Read refused on"},

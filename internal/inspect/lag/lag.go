@@ -58,7 +58,12 @@ type TopicPartition struct {
 }
 
 // String is "topic/partition".
-func (tp TopicPartition) String() string { return fmt.Sprintf("%s/%d", tp.Topic, tp.Partition) }
+func (tp TopicPartition) String() string {
+	if tp.Partition < 0 { // nobody tells its partitions
+		return tp.Topic + "/?"
+	}
+	return fmt.Sprintf("%s/%d", tp.Topic, tp.Partition)
+}
 
 // Query says what to observe.
 type Query struct {
