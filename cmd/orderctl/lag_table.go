@@ -49,7 +49,8 @@ func (p *lagPrinter) table(rows []lagRow, named bool) out.Table {
 	return t
 }
 
-// fields are the columns in their order. On a narrow terminal the owner leaves first, then the rates.
+// fields are the columns in their order. On a narrow terminal the owner leaves first, then the rates; of wide the names of the
+// member and what only Kafka cares about leave before anything that tells how far the group is.
 func (p *lagPrinter) fields() []field {
 	number := func(name, json string, drop int, value func(lagRow) lag.Maybe[int64]) field {
 		return field{out.Column{Name: name, JSON: json, Kind: out.KindInt, Drop: drop}, func(r lagRow) out.Cell { return maybe(value(r)) }}
@@ -63,53 +64,53 @@ func (p *lagPrinter) fields() []field {
 	list := []field{
 		{out.Column{Name: "TOPIC", JSON: "topic"}, func(r lagRow) out.Cell { return out.Text(r.Topic) }},
 		{out.Column{Name: "PART", JSON: "partition", Kind: out.KindInt}, partCell},
-		{out.Column{Name: "COMMITTED", JSON: "committed", Kind: out.KindInt, Drop: 6}, committedCell},
-		number("END", "end", 5, func(r lagRow) lag.Maybe[int64] { return r.End }),
+		{out.Column{Name: "COMMITTED", JSON: "committed", Kind: out.KindInt, Drop: 21}, committedCell},
+		number("END", "end", 20, func(r lagRow) lag.Maybe[int64] { return r.End }),
 		number("UNREAD", "unread", 0, func(r lagRow) lag.Maybe[int64] { return r.Unread }),
 	}
 	if p.o.watch > 0 {
 		list = append(list,
-			field{out.Column{Name: "dUNREAD", JSON: "unread_change", Kind: out.KindInt, Drop: 4}, p.changeCell},
-			field{out.Column{Name: "TREND", JSON: "trend", Drop: 4}, func(r lagRow) out.Cell { return word(r.Trend) }})
+			field{out.Column{Name: "dUNREAD", JSON: "unread_change", Kind: out.KindInt, Drop: 10}, p.changeCell},
+			field{out.Column{Name: "TREND", JSON: "trend", Drop: 10}, func(r lagRow) out.Cell { return word(r.Trend) }})
 	}
 	list = append(list,
 		age("OLDEST", "oldest_seconds", 0, p.oldest),
-		rate("IN/s", "in_per_second", 2, func(r lagRow) lag.Maybe[float64] { return r.In }),
-		rate("OUT/s", "out_per_second", 2, func(r lagRow) lag.Maybe[float64] { return r.Out }),
-		age("ETA", "eta_seconds", 3, p.eta))
+		rate("IN/s", "in_per_second", 8, func(r lagRow) lag.Maybe[float64] { return r.In }),
+		rate("OUT/s", "out_per_second", 8, func(r lagRow) lag.Maybe[float64] { return r.Out }),
+		age("ETA", "eta_seconds", 9, p.eta))
 	if p.o.watch > 0 {
-		list = append(list, age("BREACH-IN", "breach_seconds", 3, p.breach))
+		list = append(list, age("BREACH-IN", "breach_seconds", 9, p.breach))
 	}
 	return append(append(list, p.wide()...),
 		field{out.Column{Name: "STATUS", JSON: "status"}, p.status},
-		field{out.Column{Name: "REASONS", JSON: "reasons", Wide: true}, func(r lagRow) out.Cell { return out.Text(reasons(r.Reasons)) }},
-		field{out.Column{Name: "OWNER", JSON: "owner", Drop: 1}, r1(func(o *lag.Owner) out.Cell { return out.Text(strings.TrimSpace(o.ClientID + " " + o.Host)) })})
+		field{out.Column{Name: "REASONS", JSON: "reasons", Wide: true, Drop: 16}, func(r lagRow) out.Cell { return out.Text(reasons(r.Reasons)) }},
+		field{out.Column{Name: "OWNER", JSON: "owner", Drop: 2}, r1(func(o *lag.Owner) out.Cell { return out.Text(strings.TrimSpace(o.ClientID + " " + o.Host)) })})
 }
 
 // wide are the columns that only wide, and programs, show.
 func (p *lagPrinter) wide() []field {
-	number := func(name, json string, value func(lagRow) out.Cell) field {
-		return field{out.Column{Name: name, JSON: json, Kind: out.KindInt, Wide: true}, value}
+	number := func(name, json string, drop int, value func(lagRow) out.Cell) field {
+		return field{out.Column{Name: name, JSON: json, Kind: out.KindInt, Wide: true, Drop: drop}, value}
 	}
 	list := []field{
-		number("START", "start", func(r lagRow) out.Cell { return maybe(r.Start) }),
-		number("LSO", "last_stable", func(r lagRow) out.Cell { return maybe(r.Stable) }),
-		number("HELD", "held", func(r lagRow) out.Cell { return maybe(r.Held) }),
-		number("STALE", "stale", func(r lagRow) out.Cell { return maybe(r.Stale) }),
-		number("LOST", "lost", func(r lagRow) out.Cell { return maybe(r.Lost) }),
-		number("AHEAD", "ahead", func(r lagRow) out.Cell { return maybe(r.Ahead) }),
-		{out.Column{Name: "LOSS-IN", JSON: "loss_earliest_seconds", Kind: out.KindDuration, Wide: true}, p.loss},
+		number("START", "start", 7, func(r lagRow) out.Cell { return maybe(r.Start) }),
+		number("LSO", "last_stable", 6, func(r lagRow) out.Cell { return maybe(r.Stable) }),
+		number("HELD", "held", 12, func(r lagRow) out.Cell { return maybe(r.Held) }),
+		number("STALE", "stale", 13, func(r lagRow) out.Cell { return maybe(r.Stale) }),
+		number("LOST", "lost", 17, func(r lagRow) out.Cell { return maybe(r.Lost) }),
+		number("AHEAD", "ahead", 17, func(r lagRow) out.Cell { return maybe(r.Ahead) }),
+		{out.Column{Name: "LOSS-IN", JSON: "loss_earliest_seconds", Kind: out.KindDuration, Wide: true, Drop: 11}, p.loss},
 	}
 	if p.o.watch == 0 {
-		list = append(list, field{out.Column{Name: "BREACH-IN", JSON: "breach_seconds", Kind: out.KindDuration, Wide: true}, p.breach})
+		list = append(list, field{out.Column{Name: "BREACH-IN", JSON: "breach_seconds", Kind: out.KindDuration, Wide: true, Drop: 10}, p.breach})
 	}
 	return append(list,
-		number("LEADER", "leader", func(r lagRow) out.Cell { return maybe(r.Leader) }),
-		number("EPOCH", "leader_epoch", func(r lagRow) out.Cell { return maybe(r.Epoch) }),
-		field{out.Column{Name: "ISR", JSON: "isr", Wide: true}, isrCell},
-		field{out.Column{Name: "CLIENT-ID", JSON: "client_id", Wide: true}, r1(func(o *lag.Owner) out.Cell { return out.Text(o.ClientID) })},
-		field{out.Column{Name: "INSTANCE-ID", JSON: "instance_id", Wide: true}, r1(func(o *lag.Owner) out.Cell { return orNA(o.InstanceID.V) })},
-		field{out.Column{Name: "MEMBER-ID", JSON: "member_id", Wide: true}, r1(func(o *lag.Owner) out.Cell { return out.Text(o.MemberID) })})
+		number("LEADER", "leader", 14, func(r lagRow) out.Cell { return maybe(r.Leader) }),
+		number("EPOCH", "leader_epoch", 4, func(r lagRow) out.Cell { return maybe(r.Epoch) }),
+		field{out.Column{Name: "ISR", JSON: "isr", Wide: true, Drop: 5}, isrCell},
+		field{out.Column{Name: "CLIENT-ID", JSON: "client_id", Wide: true, Drop: 4}, r1(func(o *lag.Owner) out.Cell { return out.Text(o.ClientID) })},
+		field{out.Column{Name: "INSTANCE-ID", JSON: "instance_id", Wide: true, Drop: 3}, r1(func(o *lag.Owner) out.Cell { return orNA(o.InstanceID.V) })},
+		field{out.Column{Name: "MEMBER-ID", JSON: "member_id", Wide: true, Drop: 1}, r1(func(o *lag.Owner) out.Cell { return out.Text(o.MemberID) })})
 }
 
 // r1 fills a cell from the owner. Nobody owns the partition, or it is not known who.

@@ -104,6 +104,13 @@ func TestWhatIsAskedOnCallFitsTheScreen(t *testing.T) {
 					t.Errorf("no colour at all: %q", got)
 				}
 				fits(t, plain, int(columns), args)
+				if slices.Contains(args, "lag") && slices.Contains(args, "wide") {
+					for _, column := range []string{"COMMITTED", " END ", "UNREAD", "OLDEST", "STATUS"} {
+						if !strings.Contains(plain, column) {
+							t.Errorf("no %s on a screen of %d:\n%s", column, columns, plain)
+						}
+					}
+				}
 			}
 			if got := screen(t, 80, append([]string{"NO_COLOR=1"}, environ...), args...); strings.Contains(got, "\x1b") || got == "" {
 				t.Errorf("with NO_COLOR: %q", got)
