@@ -15,17 +15,6 @@ import (
 	"commerce.internal/orderctl/internal/store"
 )
 
-// listed is how many letters `dlq list` shows where nothing else is said.
-const listed = 50
-
-// selectFlags are the flags that choose letters.
-type selectFlags struct {
-	classes, codes, orders, states []string
-	since, until                   string
-	limit                          int
-	all                            bool
-}
-
 func newDLQCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dlq", Short: "Finds, shows and exports dead letters.", GroupID: groupOnCall, Args: groupArgs,
@@ -37,145 +26,8 @@ orderctl dlq show 7/31
 orderctl dlq export > letters.jsonl`,
 	}
 	exits(cmd, exitOK, "", exitUsage, "")
-	cmd.AddCommand(newDLQListCmd(a), newDLQShowCmd(a), newDLQExportCmd(a))
+	cmd.AddCommand(newDLQListCmd(a), newDLQStatsCmd(a), newDLQShowCmd(a), newDLQExportCmd(a))
 	return cmd
-}
-
-func newDLQListCmd(a *app) *cobra.Command {
-	var f selectFlags
-	cmd := &cobra.Command{
-		Use: "list [P/O...]", Short: "Lists dead letters, newest first.", Args: takes(0, -1, "dead letters"),
-		Example: `# what died, newest first?
-orderctl dlq list
-# only orders that broke a rule, since yesterday
-orderctl dlq list --class invalid --since 24h
-# what became of those of one order?
-orderctl dlq list --order-id A-1024 --state any
-# all of them, for a program
-orderctl dlq list --all -o json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withLetters(cmd, args, f, func(ctx context.Context, s *session, r *dlq.Reader, sel dlq.Selection) error {
-				if sel.Limit == 0 && !f.all && len(sel.IDs) == 0 {
-					sel.Limit = listed
-				}
-				return runDLQList(ctx, s, r, sel)
-			})
-		},
-	}
-	f.add(cmd)
-	exits(cmd, exitOK, "listed; also when there are none", exitUsage, "", exitUnreachable, "", exitDenied, "", exitNotFound, "no such letter or topic")
-	seeAlso(cmd, "orderctl dlq show", "orderctl dlq export", "orderctl lag")
-	return cmd
-}
-
-func newDLQExportCmd(a *app) *cobra.Command {
-	var f selectFlags
-	cmd := &cobra.Command{
-		Use: "export [P/O...]", Short: "Writes dead letters whole, as JSON lines.", Args: takes(0, -1, "dead letters"),
-		Example: `# all undecided letters, with their bytes
-orderctl dlq export > letters.jsonl
-# the bytes of one
-orderctl dlq export 7/31 | jq -r .value_base64 | base64 -d`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withLetters(cmd, args, f, runDLQExport)
-		},
-	}
-	f.add(cmd)
-	exits(cmd, exitOK, "written; also when there are none", exitUsage, "", exitUnreachable, "", exitDenied, "", exitNotFound, "no such letter or topic")
-	seeAlso(cmd, "orderctl dlq list")
-	return cmd
-}
-
-// add adds the flags that choose letters.
-func (f *selectFlags) add(cmd *cobra.Command) {
-	fs := cmd.Flags()
-	groupFlags(cmd)
-	fs.StringSliceVar(&f.classes, "class", nil, "only this `CLASS` of failure; again for more")
-	fs.StringSliceVar(&f.codes, "code", nil, "only this `CODE`; again for more")
-	fs.StringSliceVar(&f.orders, "order-id", nil, "only letters of this order `ID`; again for more")
-	fs.StringVar(&f.since, "since", "", "only letters from this `TIME` on, RFC 3339, or a duration back: 24h")
-	fs.StringVar(&f.until, "until", "", "only letters before this `TIME`")
-	fs.StringSliceVar(&f.states, "state", []string{string(dlq.Undecided)}, "only letters of this `STATE`: undecided, resolved, dead-again, in-work, discarded, any")
-	fs.IntVar(&f.limit, "limit", 0, "the newest `N`")
-	fs.BoolVar(&f.all, "all", false, "no limit")
-}
-
-func groupFlags(cmd *cobra.Command) {
-	keyFlag(cmd, cmd.Flags(), "consume.group", "group", "g", "consumer `GROUP`")
-	keyFlag(cmd, cmd.Flags(), "consume.topic", "topic", "t", "source `TOPIC`")
-}
-
-// selection turns arguments and flags into what dlq understands.
-func (f *selectFlags) selection(cmd *cobra.Command, args []string, now time.Time) (dlq.Selection, error) {
-	s := dlq.Selection{Classes: f.classes, Codes: f.codes, OrderIDs: f.orders, Limit: f.limit}
-	if f.limit < 0 {
-		return s, badUsage(cmd, "", "--limit: %d is below 0", f.limit)
-	}
-	if f.all && f.limit > 0 {
-		return s, badUsage(cmd, "", "--all and --limit exclude each other")
-	}
-	for _, a := range args {
-		id, err := dlq.ParseID(a)
-		if err != nil {
-			return s, badUsage(cmd, "", "%v", err)
-		}
-		s.IDs = append(s.IDs, id)
-	}
-	for _, t := range []struct {
-		flag, value string
-		into        *time.Time
-	}{{"since", f.since, &s.Since}, {"until", f.until, &s.Until}} {
-		at, err := when(t.value, now)
-		if err != nil {
-			return s, badUsage(cmd, "", "--%s: %v", t.flag, err)
-		}
-		*t.into = at
-	}
-	if s.Since.After(now) {
-		return s, badUsage(cmd, "", "--since: %s lies in the future", f.since)
-	}
-	known := []string{string(dlq.Undecided), string(dlq.Resolved), string(dlq.DeadAgain), string(dlq.InWork), string(dlq.Discarded), "any"}
-	named := cmd.Flags().Changed("state") || len(s.IDs) == 0 // a letter that is named is shown, whatever its state
-	for _, state := range f.states {
-		if state == "any" {
-			s.States, named = nil, false
-		}
-		if !contains(known, state) {
-			fix := ""
-			if near := config.Suggest(state, known); near != "" {
-				fix = fmt.Sprintf("did you mean %q?", near)
-			}
-			return s, badUsage(cmd, fix, "--state: %q is none of undecided, resolved, dead-again, in-work, discarded, any", state)
-		}
-		if named {
-			s.States = append(s.States, dlq.State(state))
-		}
-	}
-	return s, nil
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
-}
-
-// when reads a point in time: RFC 3339, or a duration back from now. Empty is no time.
-func when(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	d, err := config.ParseDuration(s)
-	if err != nil || d < 0 {
-		return time.Time{}, fmt.Errorf("%q is neither a time (2026-11-22T03:12:07Z) nor a duration back (24h)", s)
-	}
-	return now.Add(-d), nil
 }
 
 // withLetters loads the configuration, connects, and runs do under --timeout but for the scan itself, which goes on as
@@ -185,15 +37,21 @@ func (a *app) withLetters(cmd *cobra.Command, args []string, f selectFlags, do f
 	if err != nil {
 		return err
 	}
-	sel, err := f.selection(cmd, args, a.env.now())
+	sel, err := f.selection(cmd, args, a.env)
 	if err != nil {
 		return err
 	}
-	return s.withReader(cmd.Context(), func(ctx context.Context, r *dlq.Reader) error { return do(ctx, s, r, sel) })
+	return s.withReader(cmd.Context(), f.topic, func(ctx context.Context, r *dlq.Reader) error {
+		err := do(ctx, s, r, sel)
+		if n, first := sel.Query.Failed(); n > 0 {
+			s.note("--jq could not be evaluated for %d letters, which are not chosen; the first: %v", n, first)
+		}
+		return err
+	})
 }
 
 // withReader opens the log of dead letters and, where it is there, the store.
-func (s *session) withReader(ctx context.Context, do func(context.Context, *dlq.Reader) error) (err error) {
+func (s *session) withReader(ctx context.Context, topic string, do func(context.Context, *dlq.Reader) error) (err error) {
 	logs, err := s.logs("orderctl-dlq", false)
 	if err != nil {
 		return err
@@ -212,9 +70,18 @@ func (s *session) withReader(ctx context.Context, do func(context.Context, *dlq.
 		rows = st
 		defer func() { err = errors.Join(err, st.Close()) }()
 	} else {
-		s.note("no database at hand (%v): what became of the letters is not known", storeErr)
+		s.note("no database at hand (%v): the ledger alone tells what became of the letters", storeErr)
 	}
-	return do(ctx, dlq.NewReader(letterLog{s: s, r: log}, rows, s.names().DLQ(), s.cfg.Consume.Group))
+	return do(ctx, s.letters(letterLog{s: s, r: log}, rows, topic))
+}
+
+// letters reads a dead-letter topic: that of the group where no other is named. Of another one each letter says for itself
+// whose it is.
+func (s *session) letters(log dlq.Log, rows dlq.Rows, topic string) *dlq.Reader {
+	if own := s.names().DLQ(); topic == "" || topic == own {
+		return dlq.NewReader(log, rows, own, s.cfg.Consume.Group)
+	}
+	return dlq.NewReader(log, rows, topic, "")
 }
 
 // letterLog is the reader of a log as dlq sees it. Each answer has to come within --timeout; a scan may take longer as a

@@ -100,6 +100,12 @@ func (l Letter) named() string {
 	return ""
 }
 
+// Seq returns the offset of the letter's message in its source; ok is false when its origin is incomplete.
+func (l Letter) Seq() (seq int64, ok bool) {
+	_, ok = l.copyOf()
+	return l.Trail.Origin.Offset, ok
+}
+
 // Job returns the job that decided the letter; "": none did.
 func (l Letter) Job() string {
 	if l.Ledger == nil {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,9 +27,43 @@ type Detail struct {
 	Letter  Letter     // whole; of a letter with copies the one that was named, under the lowest id
 	Row     *queue.Row // nil: no row, or no store
 	Store   bool       // the store was asked
+	Source  Source     // the record that the letter came from
 	Lines   []Line     // the order as JSON, indented; empty: undecodable, look at the bytes
 	Related []Letter   // other letters of the order, by seq
 	Partial bool       // the search for copies and related letters was cut short
+}
+
+// Source is how the record that a letter came from compares with the letter.
+type Source string
+
+// What can be told of a source record.
+const (
+	SourceUnknown Source = "?" // the origin is incomplete, or the record may not be read
+	SourceSame    Source = "same"
+	SourceChanged Source = "changed" // the letter was edited, or the topic was made anew
+	SourceGone    Source = "gone"    // compacted, deleted, or not there any more
+)
+
+// source compares a letter with the record that it came from.
+func (r *Reader) source(ctx context.Context, l Letter) (Source, error) {
+	if _, whole := l.copyOf(); !whole {
+		return SourceUnknown, nil
+	}
+	if l.Pointer && !l.Lost {
+		return SourceSame, nil // its key and value are those of the source
+	}
+	probe := []Letter{{Trail: l.Trail, Pointer: true}}
+	switch err := r.follow(ctx, probe); {
+	case errors.Is(err, queue.ErrDenied):
+		return SourceUnknown, nil
+	case err != nil:
+		return SourceUnknown, err
+	case probe[0].Lost:
+		return SourceGone, nil
+	case l.Lost, !bytes.Equal(probe[0].Key, l.Key), !bytes.Equal(probe[0].Value, l.Value):
+		return SourceChanged, nil
+	}
+	return SourceSame, nil
 }
 
 // Line is one line of an indented order. Failing is set where the pointer of the letter's code leads.
@@ -43,13 +78,16 @@ func (r *Reader) Show(ctx context.Context, id ID) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{Letter: l, Store: r.rows != nil, Lines: mark(readable(l), l.Trail.Code)}
+	d := Detail{Letter: l, Store: r.question(l) != (question{}), Lines: mark(readable(l), l.Trail.Code)}
 	known, err := r.known(ctx, []Letter{l})
 	if err != nil {
 		return Detail{}, err
 	}
 	if row, ok := known[r.question(l)]; ok {
 		d.Row = &row
+	}
+	if d.Source, err = r.source(ctx, l); err != nil {
+		return Detail{}, err
 	}
 	return d, r.around(ctx, &d)
 }
@@ -72,6 +110,7 @@ func (r *Reader) around(ctx context.Context, d *Detail) error {
 		case rec.Offset == named.Offset:
 		case merge([]Letter{d.Letter}, other):
 			d.Letter.Copies++
+			d.Letter.CopyIDs = append(d.Letter.CopyIDs, other.ID)
 			if other.ID.Offset < d.Letter.ID.Offset {
 				d.Letter.ID = other.ID
 			}

@@ -15,102 +15,9 @@ import (
 	"commerce.internal/orderctl/internal/text"
 )
 
-// runDLQList prints the chosen letters, newest first.
-func runDLQList(ctx context.Context, s *session, r *dlq.Reader, sel dlq.Selection) error {
-	letters, err := r.List(ctx, sel)
-	if err != nil {
-		return err
-	}
-	now := s.env.now()
-	if len(letters) == 0 && wordsFor(s) {
-		s.note("no dead letters in %s match", s.names().DLQ())
-	}
-	if err := s.print(lettersTable(letters, now), nil); err != nil {
-		return err
-	}
-	if len(letters) > 0 && wordsFor(s) {
-		more := ""
-		if sel.Limit > 0 && len(letters) == sel.Limit {
-			more = fmt.Sprintf("the newest %d; --all shows all     ", sel.Limit)
-		}
-		s.note("%snext: orderctl dlq show %s", more, letters[0].ID)
-	}
-	return nil
-}
-
-// wordsFor reports whether the answer is for eyes, so that a word beside it helps.
-func wordsFor(s *session) bool {
-	f := out.Format(s.global.format)
-	return f == out.FormatTable || f == out.FormatWide
-}
-
-func lettersTable(letters []dlq.Letter, now time.Time) out.Table {
-	t := out.Table{Schema: "orderctl.dlq.list/v1", List: "letters", Columns: []out.Column{
-		{Name: "ID", JSON: "id"},
-		{Name: "AGE", JSON: "age_seconds", Kind: out.KindDuration},
-		{Name: "CLASS", JSON: "class"},
-		{Name: "CODE", JSON: "code", Drop: 2},
-		{Name: "TRIES", JSON: "attempts", Kind: out.KindInt, Drop: 1},
-		{Name: "ORDER", JSON: "order_id"},
-		{Name: "ORIGIN", JSON: "origin", Wide: true},
-		{Name: "TIME", JSON: "time", Kind: out.KindTime, Wide: true},
-		{Name: "STATE", JSON: "state", Wide: true},
-		{Name: "HOP", JSON: "hop", Kind: out.KindInt, Wide: true},
-		{Name: "COPIES", JSON: "copies", Kind: out.KindInt, Wide: true},
-		{Name: "REPLAYS", JSON: "replays", Kind: out.KindInt, Wide: true},
-		{Name: "MSG-ID", JSON: "msg_id", Wide: true},
-		{Name: "REASON", JSON: "message", Flex: true},
-	}}
-	for _, l := range letters {
-		id := l.ID.String()
-		if l.Copies > 1 {
-			id += fmt.Sprintf(" x%d", l.Copies)
-		}
-		t.Rows = append(t.Rows, []out.Cell{
-			out.Text(id), out.Duration(max(time.Second, now.Sub(l.Time)).Truncate(time.Second)), orUnknown(string(l.Trail.Class)), orNA(l.Trail.Code), out.Int(int64(l.Trail.Attempts)),
-			orNA(l.OrderID()), origin(l), out.Time(l.Time), orUnknown(string(l.State)), out.Int(int64(l.Trail.Hop)), out.Int(int64(l.Copies)),
-			out.Int(int64(l.Trail.ReplayCount)), orUnknown(l.Trail.MsgID), orNA(l.Trail.Message),
-		})
-	}
-	return t
-}
-
-func orUnknown(s string) out.Cell {
-	if s == "" {
-		return out.Unknown()
-	}
-	return out.Text(s)
-}
-
-func orNA(s string) out.Cell {
-	if s == "" {
-		return out.NA()
-	}
-	return out.Text(s)
-}
-
-func origin(l dlq.Letter) out.Cell {
-	o := l.Trail.Origin
-	if o.Topic == "" || o.Partition < 0 || o.Offset < 0 {
-		return out.Unknown()
-	}
-	return out.Text(o.String())
-}
-
-// runDLQExport writes the chosen letters as JSON lines, one at a time.
-func runDLQExport(ctx context.Context, s *session, r *dlq.Reader, sel dlq.Selection) error {
-	n, err := r.Export(ctx, sel, func(l dlq.Letter) error { return out.WriteLine(s.stdout, l.Exported()) })
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		s.note("no dead letters in %s match", s.names().DLQ())
-	}
-	return nil
-}
-
 func newDLQShowCmd(a *app) *cobra.Command {
 	var headers, raw bool
+	var f selectFlags
 	cmd := &cobra.Command{
 		Use: "show P/O...", Short: "Shows dead letters: why they died, what they carry, what became of them.", Args: takes(1, -1, "dead letters, such as 7/31"),
 		Example: `# why did this one die?
@@ -120,7 +27,7 @@ orderctl dlq show 7/31 --headers
 # its bytes, as they were sent
 orderctl dlq show 7/31 --raw > order.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withLetters(cmd, args, selectFlags{}, func(ctx context.Context, s *session, r *dlq.Reader, sel dlq.Selection) error {
+			return a.withLetters(cmd, args, f, func(ctx context.Context, s *session, r *dlq.Reader, sel dlq.Selection) error {
 				if raw && len(sel.IDs) > 1 {
 					return badUsage(cmd, "", "--raw shows one letter, not %d", len(sel.IDs))
 				}
@@ -128,7 +35,7 @@ orderctl dlq show 7/31 --raw > order.json`,
 			})
 		},
 	}
-	groupFlags(cmd)
+	f.addTopic(a, cmd)
 	cmd.Flags().BoolVar(&headers, "headers", false, "every header, too")
 	cmd.Flags().BoolVar(&raw, "raw", false, "the value alone, byte for byte; escaped on a terminal")
 	exits(cmd, exitOK, "shown", exitUsage, "", exitUnreachable, "", exitDenied, "", exitNotFound, "no such letter or topic")
@@ -151,7 +58,7 @@ func runDLQShow(ctx context.Context, s *session, r *dlq.Reader, ids []dlq.ID, he
 			if i > 0 {
 				s.line("")
 			}
-			s.printLetter(d, headers)
+			s.printLetter(r, d, headers)
 		}
 		if err != nil {
 			return err
@@ -170,28 +77,39 @@ func (s *session) printRaw(value []byte) error {
 	return err
 }
 
-func (s *session) printLetter(d dlq.Detail, headers bool) {
+func (s *session) printLetter(r *dlq.Reader, d dlq.Detail, headers bool) {
 	l := d.Letter
 	field := func(name, value string) {
 		if value != "" {
 			s.line(fmt.Sprintf("%-10s %s", name, value))
 		}
 	}
-	s.line(fmt.Sprintf("%s  %s  %s", l.ID, strings.ToUpper(stateWord(l.State)), s.names().DLQ()))
-	field("reason", strings.TrimSpace(fmt.Sprintf("%s %s: %s", l.Trail.Class, l.Trail.Code, l.Trail.Message)))
-	field("order", string(l.Key))
-	field("message", l.Trail.MsgID)
+	name := l.ID.String()
+	if l.Copies > 1 {
+		name += fmt.Sprintf(" x%d", l.Copies)
+	}
+	s.line(fmt.Sprintf("%s  %s  %s", name, strings.ToUpper(string(l.State)), r.Topic()))
+	field("reason", reasonText(l))
+	field("order", l.OrderID())
+	field("message", orMark(l.Trail.MsgID))
 	field("origin", originText(l))
+	field("source", sourceText(d))
 	field("tries", fmt.Sprintf("%d, hop %d, replayed %d times", l.Trail.Attempts, l.Trail.Hop, l.Trail.ReplayCount))
+	field("replay of", l.Trail.ReplayOf)
 	field("blocked by", l.Trail.BlockedBy)
 	field("failed", span(l.Trail.FirstFailure, l.Trail.LastFailure))
-	field("written", stamp(l.Time)+" by "+l.Trail.Worker)
+	field("written", strings.TrimSuffix(stamp(l.Time)+" by "+l.Trail.Worker, " by "))
+	field("headers of", l.Dialect)
 	field("database", rowText(d))
+	field("ledger", ledgerText(l))
+	for _, w := range warningsOf(d, usualReplays) {
+		field("warning", w)
+	}
 	for _, o := range d.Related {
-		field("also dead", fmt.Sprintf("%s %s %s, %s", o.ID, o.Trail.Class, o.Trail.MsgID, stateWord(o.State)))
+		field("also dead", fmt.Sprintf("%s %s %s, %s", o.ID, o.Trail.Class, o.Trail.MsgID, o.State))
 	}
 	if d.Partial {
-		field("", "there are more letters of this order: orderctl dlq list --order-id "+string(l.Key)+" --state any")
+		field("", "there are more letters of this order: orderctl dlq list "+s.dlqFlags(r)+"--order-id "+l.OrderID()+" --state any")
 	}
 	if headers {
 		for _, h := range l.Headers {
@@ -200,6 +118,106 @@ func (s *session) printLetter(d dlq.Detail, headers bool) {
 	}
 	s.line("")
 	s.printBody(d)
+	if next := nextOf(l); next != "" {
+		s.note("next: orderctl %s", fmt.Sprintf(next, s.dlqFlags(r)))
+	}
+}
+
+// nextOf is the command that a letter asks for; %s stands for the flags that name its topic.
+func nextOf(l dlq.Letter) string {
+	id := l.ID.String()
+	switch l.State {
+	case dlq.Undecided:
+		return "dlq replay %s" + id + " -n"
+	case dlq.Lost:
+		return "dlq discard %s" + id + " --reason TEXT"
+	case dlq.DeadAgain:
+		return "dlq list %s--order-id " + l.OrderID()
+	case dlq.Replayed, dlq.Resolved, dlq.InWork, dlq.Discarded:
+	}
+	return ""
+}
+
+// reasonText is why the letter died, as far as its headers tell.
+func reasonText(l dlq.Letter) string {
+	text := strings.TrimSpace(orMark(string(l.Trail.Class)) + " " + l.Trail.Code)
+	if l.Trail.Message != "" {
+		text += ": " + l.Trail.Message
+	}
+	return text
+}
+
+func orMark(s string) string {
+	if s == "" {
+		return "?"
+	}
+	return s
+}
+
+// sourceText is how the record that the letter came from stands to it.
+func sourceText(d dlq.Detail) string {
+	switch {
+	case d.Letter.Pointer && d.Letter.Lost:
+		return string(d.Source) + ": the letter points to it, its order is lost"
+	case d.Letter.Pointer:
+		return "the letter points to it; the order below is read from there"
+	}
+	return string(d.Source)
+}
+
+// ledgerText is who decided about the letter, when and why.
+func ledgerText(l dlq.Letter) string {
+	e := l.Ledger
+	if e == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s by %s at %s, job %s", e.State, orMark(e.Operator), stamp(e.At), e.Job)
+	if e.Target != "" {
+		text += ", to " + e.Target
+	}
+	if e.Edited {
+		text += ", edited"
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+// usualReplays is how often a letter is replayed before a plan warns, where nothing else is said.
+const usualReplays = 3
+
+// warningsOf are what speaks against a replay, as a plan would say it. A plan knows more: it looks at the targets and at the
+// order as well.
+func warningsOf(d dlq.Detail, maxReplays int) []string {
+	var w []string
+	l := d.Letter
+	if l.Lost {
+		w = append(w, "lost: the source record is gone or another one")
+	}
+	if _, known := l.Seq(); !known {
+		w = append(w, "origin-unknown: a replay needs --to topic=X")
+	}
+	if l.State != dlq.Undecided && l.State != dlq.Lost && l.State != dlq.Discarded {
+		w = append(w, "handled: the letter is past")
+	}
+	if maxReplays > 0 && l.Trail.ReplayCount >= maxReplays {
+		w = append(w, fmt.Sprintf("loop: replayed %d times already", l.Trail.ReplayCount))
+	}
+	if l.Trail.Class == queue.ClassBlocked {
+		for _, o := range d.Related {
+			mine, a := l.Seq()
+			theirs, b := o.Seq()
+			if a && b && theirs < mine && o.State == dlq.Undecided {
+				w = append(w, "head-missing: "+o.ID.String()+" of this order is in front of it")
+				break
+			}
+		}
+	}
+	if !d.Store && l.Dialect == dlq.DialectOwn {
+		w = append(w, "no-store: whether its message is done, or the order went on, is not known")
+	}
+	return w
 }
 
 func (s *session) printBody(d dlq.Detail) {
@@ -251,14 +269,6 @@ func rowText(d dlq.Detail) string {
 		out = fmt.Sprintf("%s %s", r.State, r.Outcome)
 	}
 	return out
-}
-
-// stateWord is the state of a letter.
-func stateWord(s dlq.State) string {
-	if s == "" {
-		return "?"
-	}
-	return string(s)
 }
 
 func stamp(t time.Time) string {
