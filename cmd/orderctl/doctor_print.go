@@ -26,9 +26,13 @@ type doctorCheck struct {
 
 // Lines implements out.Liner.
 func (d doctorDoc) Lines() []any {
+	type line struct {
+		Schema string `json:"schema"`
+		doctorCheck
+	}
 	lines := make([]any, len(d.Checks))
 	for i, c := range d.Checks {
-		lines[i] = c
+		lines[i] = line{"orderctl.doctor.check/v1", c}
 	}
 	return lines
 }

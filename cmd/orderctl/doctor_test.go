@@ -87,7 +87,7 @@ skip  cluster              not checked, after broker kafka-1:9092
 		t.Errorf("%+v, %v", doc, err)
 	}
 	got, _ = shown(t, findings(), false, 0, globals{format: "jsonl"})
-	if n := strings.Count(got, "\n"); n != 4 || !strings.HasPrefix(got, `{"check":"config","status":"ok"`) {
+	if n := strings.Count(got, "\n"); n != 4 || !strings.HasPrefix(got, `{"schema":"orderctl.doctor.check/v1","check":"config","status":"ok"`) {
 		t.Errorf("%d lines:\n%s", n, got)
 	}
 	got, _ = shown(t, setup.Diagnosis{}, false, 0, globals{format: "json"})

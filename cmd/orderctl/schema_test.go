@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,53 +60,46 @@ func TestAnswersAreWhatTheirSchemaSays(t *testing.T) {
 	if err := os.WriteFile(saved, []byte("X-1\nA-1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range []struct {
-		lines bool // of jsonl, each is an answer of its own
-		args  []string
-	}{
-		{true, []string{"lag"}},
-		{true, []string{"lag", "-A"}},
-		{true, []string{"lag", "订单组", "--slo", "1s"}},
-		{true, []string{"lag", "nobody"}},
-		{true, []string{"lag", "-A", "--watch=500ms", "--count", "3"}},
-		{true, []string{"lag", "订单组", "--age", "off", "-t", "orders"}},
-		{true, []string{"lag", "订单组", "--peek", "orders/3"}},
-		{true, []string{"trace", "A-1"}},
-		{true, []string{"trace", "订" + evil, "--show-body"}},
-		{true, []string{"trace", "nobody"}},
-		{true, []string{"audit", "-q", "--settle", "0s"}},
-		{true, []string{"audit", "-q", "--settle", "0s", "--ids", saved, "--since", "1h"}},
-		{false, []string{"doctor"}},
-		{false, []string{"doctor", "-b", "127.0.0.1:1", "--timeout", "1s"}},
-		{false, []string{"offsets", "show"}},
-		{false, []string{"offsets", "show", "-g", "订单组"}},
-		{false, []string{"offsets", "reset", "-g", "订单组", "-t", "orders", "--to", "latest", "-n"}},
-		{false, []string{"offsets", "reset", "-g", "订单组", "-t", "orders", "--to", "+0", "-y"}},
-		{false, []string{"topics", "plan"}},
-		{false, []string{"topics", "plan", "-t", "other"}},
-		{false, []string{"topics", "apply", "-y", "-t", "other"}},
+	for _, args := range [][]string{
+		{"lag"},
+		{"lag", "-A"},
+		{"lag", "订单组", "--slo", "1s"},
+		{"lag", "nobody"},
+		{"lag", "-A", "--watch=500ms", "--count", "3"},
+		{"lag", "订单组", "--age", "off", "-t", "orders"},
+		{"lag", "订单组", "--peek", "orders/3"},
+		{"trace", "A-1"},
+		{"trace", "订" + evil, "--show-body"},
+		{"trace", "nobody"},
+		{"audit", "-q", "--settle", "0s"},
+		{"audit", "-q", "--settle", "0s", "--ids", saved, "--since", "1h"},
+		{"doctor"},
+		{"doctor", "-b", "127.0.0.1:1", "--timeout", "1s"},
+		{"offsets", "show"},
+		{"offsets", "show", "-g", "订单组"},
+		{"offsets", "reset", "-g", "订单组", "-t", "orders", "--to", "latest", "-n"},
+		{"offsets", "reset", "-g", "订单组", "-t", "orders", "--to", "+0", "-y"},
+		{"topics", "plan"},
+		{"topics", "plan", "-t", "other"},
+		{"topics", "apply", "-y", "-t", "other"},
 	} {
 		for _, format := range []string{"json", "jsonl"} {
-			if format == "json" && strings.Contains(strings.Join(row.args, " "), "--watch") {
+			if format == "json" && strings.Contains(strings.Join(args, " "), "--watch") {
 				continue
 			}
-			p := newTestProcess(t, append(row.args, "-o", format)...)
+			p := newTestProcess(t, append(args, "-o", format)...)
 			p.environ = environ
 			code := run(p.env)
 			if code == exitUsage || p.out.String() == "" && code != exitNotFound {
-				t.Errorf("%v: exit %d, %s", row.args, code, p.err)
+				t.Errorf("%v: exit %d, %s", args, code, p.err)
 			}
 			switch {
 			case p.out.String() == "":
 			case format == "json":
-				valid([]byte(p.out.String()), row.args)
+				valid([]byte(p.out.String()), args)
 			default:
 				for line := range strings.Lines(p.out.String()) {
-					if row.lines {
-						valid([]byte(line), row.args)
-					} else if !json.Valid([]byte(line)) {
-						t.Errorf("%v: %s", row.args, line)
-					}
+					valid([]byte(line), args)
 				}
 			}
 		}

@@ -133,9 +133,13 @@ type topicDoc struct {
 
 // Lines implements out.Liner.
 func (d topicsDoc) Lines() []any {
+	type line struct {
+		Schema string `json:"schema"`
+		topicDoc
+	}
 	lines := make([]any, len(d.Topics))
 	for i, t := range d.Topics {
-		lines[i] = t
+		lines[i] = line{"orderctl.topics.topic/v1", t}
 	}
 	return lines
 }
