@@ -242,6 +242,9 @@ func (w *walker) index(x *gojq.Index, root bool) {
 	if x.Str != nil && len(x.Str.Queries) == 0 {
 		w.member(x.Str.Str)
 	}
+	if x.Start != nil && !x.IsSlice && x.Start.Term != nil && x.Start.Term.Str != nil && len(x.Start.Term.Str.Queries) == 0 {
+		w.member(x.Start.Term.Str.Str) // ."a" is ["a"]
+	}
 	w.inside(x, root)
 }
 
