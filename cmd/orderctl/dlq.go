@@ -44,7 +44,7 @@ func (a *app) withLetters(cmd *cobra.Command, args []string, f selectFlags, do f
 	return s.withReader(cmd.Context(), f.topic, func(ctx context.Context, r *dlq.Reader) error {
 		err := do(ctx, s, r, sel)
 		if n, first := sel.Query.Failed(); n > 0 {
-			s.note("--jq could not be evaluated for %d letters, which are not chosen; the first: %v", n, first)
+			s.note("--jq could not be evaluated for %d of the letters, which are not chosen; the first: %v", n, first)
 		}
 		return err
 	})

@@ -95,7 +95,11 @@ func listFoot(shown int, sel dlq.Selection, t dlq.Totals) string {
 	if t.About {
 		about = "about "
 	}
-	foot := fmt.Sprintf("%d letters; %s%s undecided", shown, about, digits(t.Undecided))
+	letters := "letters"
+	if shown == 1 {
+		letters = "letter"
+	}
+	foot := fmt.Sprintf("%d %s; %s%s undecided", shown, letters, about, digits(t.Undecided))
 	if len(sel.States) == 1 && sel.States[0] == dlq.Undecided {
 		foot = fmt.Sprintf("%d of %s%s undecided", shown, about, digits(t.Undecided))
 	}

@@ -80,8 +80,16 @@ func (s *session) printRaw(value []byte) error {
 func (s *session) printLetter(r *dlq.Reader, d dlq.Detail, headers bool) {
 	l := d.Letter
 	field := func(name, value string) {
-		if value != "" {
-			s.line(fmt.Sprintf("%-10s %s", name, value))
+		if value == "" {
+			return
+		}
+		lines := []string{value}
+		if s.env.stdoutTerminal { // elsewhere a line is a line
+			lines = fold(text.Safe(value), max(20, s.env.width()-11))
+		}
+		for _, line := range lines {
+			s.line(fmt.Sprintf("%-10s %s", name, line))
+			name = ""
 		}
 	}
 	name := l.ID.String()
