@@ -23,6 +23,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/orderctl"},
 	"github.com/spf13/viper":            {"internal/config"},
 	"github.com/olekukonko/tablewriter": {"internal/out"},
+	"github.com/itchyny/gojq":           {"internal/dlq"},
 	"modernc.org/sqlite":                {"internal/store", "test/e2e"},
 	"github.com/jackc/pgx":              {"internal/store", "internal/store/dbtest"},
 	"github.com/go-sql-driver/mysql":    {"internal/store", "internal/store/dbtest"},
