@@ -173,7 +173,11 @@ func (l *lagRun) figures(g lag.Group, named bool) []string {
 	if g.Lost.Known {
 		lost = fmt.Sprintf("%d;;1;0", g.Lost.V)
 	}
-	return append(list, label("oldest")+"="+oldest, label("lost")+"="+lost, fmt.Sprintf("%s=%d;;;0", label("unknown"), g.Total-g.Known))
+	holes := "U"
+	if h := g.Holes(); h.Known {
+		holes = fmt.Sprintf("%d;;;0", h.V)
+	}
+	return append(list, label("oldest")+"="+oldest, label("lost")+"="+lost, label("unknown")+"="+holes)
 }
 
 // summary is one group in one line.
@@ -192,8 +196,8 @@ func summary(g lag.Group) string {
 	if g.Oldest.Known {
 		oldest = lag.Age(secondsOf(g.Oldest.V))
 	}
-	line := fmt.Sprintf("%s %s unread%s stale%s oldest=%s lost%s unknown=%d", g.Group, g.Status, of(g.Unread, unread), of(g.Stale, "="), oldest,
-		of(g.Lost, "="), g.Total-g.Known)
+	line := fmt.Sprintf("%s %s unread%s stale%s oldest=%s lost%s unknown%s", g.Group, g.Status, of(g.Unread, unread), of(g.Stale, "="), oldest,
+		of(g.Lost, "="), of(g.Holes(), "="))
 	if len(g.Partitions) > 0 && g.Partitions[0].Severity > lag.SevOK {
 		line += fmt.Sprintf(" worst=%s:%s", g.Partitions[0].TopicPartition(), g.Partitions[0].Status)
 	}

@@ -21,6 +21,9 @@ func TestACheckOfAPartIsNeverOK(t *testing.T) {
 		{"all of it", lag.Report{Complete: true, Groups: []lag.Group{well}}, 0, "LAG OK - g 0 unread | "},
 		{"a broker is silent", lag.Report{Groups: []lag.Group{well}, SilentBrokers: []int32{2}}, 3, "LAG UNKNOWN - broker 2 did not answer | "},
 		{"something is unknown", lag.Report{Groups: []lag.Group{well}}, 3, "LAG UNKNOWN - "},
+		{"a group that may not be described", lag.Report{Groups: []lag.Group{{
+			Group: "g", Status: lag.SevUnknown, Reasons: []lag.Status{lag.Refused}, Problem: lag.Know(string(lag.NoAccess)),
+		}}}, 3, "LAG UNKNOWN - NO-ACCESS | unread=U oldest=U lost=U unknown=U\n"},
 		{"no group", lag.Report{Complete: true}, 3, "LAG UNKNOWN - no groups | "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

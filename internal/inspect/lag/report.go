@@ -54,6 +54,14 @@ type Group struct {
 	DeadLetters []DeadTopic    `json:"dead_letters"`
 }
 
+// Holes is how many partitions are unknown. It is itself not known where nobody tells which partitions there are.
+func (g Group) Holes() Maybe[int64] {
+	if g.Total == 0 && g.Problem.V != "" {
+		return Maybe[int64]{}
+	}
+	return Know(int64(g.Total - g.Known))
+}
+
 // Flow says where a backlog is heading. Rates are records a second.
 type Flow struct {
 	In    Maybe[float64] `json:"in_per_second"`

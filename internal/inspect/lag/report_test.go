@@ -125,3 +125,21 @@ func TestConsumerLagThatIsIncomplete(t *testing.T) {
 		}
 	}
 }
+
+func TestHowManyPartitionsAreUnknown(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		g    lag.Group
+		want lag.Maybe[int64]
+	}{
+		{"some", lag.Group{Total: 12, Known: 11}, lag.Know[int64](1)},
+		{"nothing to know", lag.Group{}, lag.Know[int64](0)},
+		{"all, of a group that may not be described", lag.Group{Total: 3, Problem: lag.Know(string(lag.NoAccess))}, lag.Know[int64](3)},
+		{"nobody tells which there are", lag.Group{Problem: lag.Know(string(lag.NoAccess))}, lag.Maybe[int64]{}},
+	} {
+		if got := tt.g.Holes(); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

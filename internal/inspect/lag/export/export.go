@@ -120,7 +120,7 @@ func (c *Collector) group(ch chan<- prometheus.Metric, g *lag.Group, asOf time.T
 		gauge(ch, c.sum, g.Unread, g.Group)
 		gauge(ch, c.maxSeconds, maxSeconds(g), g.Group)
 	}
-	gauge(ch, c.unknown, lag.Know(int64(g.Total-g.Known)), g.Group)
+	gauge(ch, c.unknown, g.Holes(), g.Group)
 	ch <- prometheus.MustNewConstMetric(c.age, prometheus.GaugeValue, time.Since(asOf).Seconds(), g.Group)
 }
 
