@@ -127,3 +127,39 @@ func TestASourceThatCannotBeReadIsAnErrorNotALoss(t *testing.T) {
 		t.Errorf("%v, want %v", err, down)
 	}
 }
+
+func TestShowComparesALetterWithItsSource(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		add  func(*topicLog) dlq.ID
+		want dlq.Source
+	}{
+		{"the same", func(l *topicLog) dlq.ID { return l.add(0, base(), trail(4, "invalid", 1), "K-4", `{"order_id":"K-4"}`) }, dlq.SourceSame},
+		{"edited", func(l *topicLog) dlq.ID { return l.add(0, base(), trail(4, "invalid", 1), "K-4", `{}`) }, dlq.SourceChanged},
+		{"another key", func(l *topicLog) dlq.ID { return l.add(0, base(), trail(4, "invalid", 1), "X", `{"order_id":"K-4"}`) }, dlq.SourceChanged},
+		{"compacted away", func(l *topicLog) dlq.ID { return l.add(0, base(), trail(5, "invalid", 1), "K-5", `{}`) }, dlq.SourceGone},
+		{"deleted", func(l *topicLog) dlq.ID { return l.add(0, base(), trail(0, "invalid", 1), "K-0", `{}`) }, dlq.SourceGone},
+		{"no origin", func(l *topicLog) dlq.ID { return l.add(0, base(), queue.Trail{}, "K-4", `{}`) }, dlq.SourceUnknown},
+		{"a pointer that leads there", func(l *topicLog) dlq.ID { return l.pointTo(4, "K-4", sum(`{"order_id":"K-4"}`)) }, dlq.SourceSame},
+		{"a pointer to what is another record now", func(l *topicLog) dlq.ID { return l.pointTo(4, "K-4", sum(`x`)) }, dlq.SourceChanged},
+		{"a pointer to nothing", func(l *topicLog) dlq.ID { return l.pointKIP(5) }, dlq.SourceGone},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := &topicLog{parts: map[int32][]queue.Record{}}
+			sources(l)
+			d, err := dlq.NewReader(l, nil, topic, "g").Show(t.Context(), tt.add(l))
+			if err != nil || d.Source != tt.want {
+				t.Errorf("source %q (%v), want %q", d.Source, err, tt.want)
+			}
+		})
+	}
+	l := &topicLog{parts: map[int32][]queue.Record{}}
+	id := l.add(0, base(), trail(4, "invalid", 1), "K-4", `{}`)
+	d, err := dlq.NewReader(deaf{l, queue.ErrDenied}, nil, topic, "g").Show(t.Context(), id)
+	if err != nil || d.Source != dlq.SourceUnknown {
+		t.Errorf("a source that may not be read: %q (%v)", d.Source, err)
+	}
+}
