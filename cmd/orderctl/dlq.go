@@ -12,21 +12,20 @@ import (
 	"commerce.internal/orderctl/internal/dlq"
 	"commerce.internal/orderctl/internal/kafka/read"
 	"commerce.internal/orderctl/internal/queue"
-	"commerce.internal/orderctl/internal/store"
 )
 
 func newDLQCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "dlq", Short: "Finds, shows and exports dead letters.", GroupID: groupOnCall, Args: groupArgs,
+		Use: "dlq", Short: "Finds, shows, plans and replays dead letters.", GroupID: groupOnCall, Args: groupArgs,
 		Example: `# what died, newest first?
 orderctl dlq list
 # why did this one die?
 orderctl dlq show 7/31
-# all of them, with their bytes
-orderctl dlq export > letters.jsonl`,
+# replay all that ran out of attempts, and wait for the outcome
+orderctl dlq replay --class exhausted --wait`,
 	}
 	exits(cmd, exitOK, "", exitUsage, "")
-	cmd.AddCommand(newDLQListCmd(a), newDLQStatsCmd(a), newDLQShowCmd(a), newDLQExportCmd(a))
+	cmd.AddCommand(newDLQListCmd(a), newDLQStatsCmd(a), newDLQShowCmd(a), newDLQExportCmd(a), newDLQPlanCmd(a), newDLQReplayCmd(a))
 	return cmd
 }
 
@@ -43,45 +42,16 @@ func (a *app) withLetters(cmd *cobra.Command, args []string, f selectFlags, do f
 	}
 	return s.withReader(cmd.Context(), f.topic, func(ctx context.Context, r *dlq.Reader) error {
 		err := do(ctx, s, r, sel)
-		if n, first := sel.Query.Failed(); n > 0 {
-			s.note("--jq could not be evaluated for %d of the letters, which are not chosen; the first: %v", n, first)
-		}
+		s.failedQuery(sel)
 		return err
 	})
 }
 
-// withReader opens the log of dead letters and, where it is there, the store.
-func (s *session) withReader(ctx context.Context, topic string, do func(context.Context, *dlq.Reader) error) (err error) {
-	logs, err := s.logs("orderctl-dlq", false)
-	if err != nil {
-		return err
+// failedQuery tells how often a query could not be evaluated.
+func (s *session) failedQuery(sel dlq.Selection) {
+	if n, first := sel.Query.Failed(); n > 0 {
+		s.note("--jq could not be evaluated for %d of the letters, which are not chosen; the first: %v", n, first)
 	}
-	defer logs.Close()
-	log, err := ask(ctx, s, func(ctx context.Context) (*read.Reader, error) { return read.New(ctx, s.kafka("dlq", logs.Log)) })
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	var rows dlq.Rows
-	o := s.storeOptions(logs.Log)
-	o.Migrate = false // a command that looks makes no database
-	st, storeErr := store.Open(ctx, o)
-	if storeErr == nil {
-		rows = st
-		defer func() { err = errors.Join(err, st.Close()) }()
-	} else {
-		s.note("no database at hand (%v): the ledger alone tells what became of the letters", storeErr)
-	}
-	return do(ctx, s.letters(letterLog{s: s, r: log}, rows, topic))
-}
-
-// letters reads a dead-letter topic: that of the group where no other is named. Of another one each letter says for itself
-// whose it is.
-func (s *session) letters(log dlq.Log, rows dlq.Rows, topic string) *dlq.Reader {
-	if own := s.names().DLQ(); topic == "" || topic == own {
-		return dlq.NewReader(log, rows, own, s.cfg.Consume.Group)
-	}
-	return dlq.NewReader(log, rows, topic, "")
 }
 
 // letterLog is the reader of a log as dlq sees it. Each answer has to come within --timeout; a scan may take longer as a

@@ -17,6 +17,7 @@ type Config struct {
 	Store    Store     `key:"store" doc:"the database that remembers what is finished"`
 	Producer Producer  `key:"producer" doc:"how records are written"`
 	Consume  Consume   `key:"consume" doc:"the worker"`
+	DLQ      DLQ       `key:"dlq" doc:"what replays of dead letters may do"`
 	Webhook  Webhook   `key:"webhook" doc:"where consume.handler webhook takes orders"`
 	Metrics  Metrics   `key:"metrics" doc:"what /metrics shows beside the process itself"`
 	Lag      Lag       `key:"lag" doc:"when lag is a problem; 0 = the built-in rule"`

@@ -52,6 +52,12 @@ type Local struct {
 	Cap      time.Duration `key:"cap" min:"1ms" max:"5m" doc:"longest pause"`
 }
 
+// DLQ is what replays of dead letters may do.
+type DLQ struct {
+	AllowOrigins []string `key:"allow_origins" doc:"topics that letters may be replayed to beside consume.topic; a letter's own word is not enough"`
+	MaxReplays   int      `key:"max_replays" min:"1" max:"1000" doc:"a letter that was replayed so often is skipped"`
+}
+
 // ConsumeDLQ is how dead letters are written.
 type ConsumeDLQ struct {
 	OnTooLarge string `key:"on_too_large" enum:"pause|pointer" doc:"a letter that the topic refuses: pause, or send a pointer to the source record"`

@@ -19,6 +19,7 @@ func Defaults() *Config {
 			MaxMessageBytes: 1_000_000, MaxBufferBytes: 64 * MiB, ChannelBuffer: 1024,
 		},
 		Consume: defaultConsume(),
+		DLQ:     DLQ{AllowOrigins: []string{}, MaxReplays: 3},
 		Webhook: defaultWebhook(),
 		Metrics: Metrics{ConsumerLag: ConsumerLag{Groups: []string{}, Refresh: 5 * time.Second}},
 		Lag:     Lag{SLO: 5 * time.Minute},

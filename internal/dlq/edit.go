@@ -90,9 +90,12 @@ func (p *Planner) editOne(ctx context.Context, l *slim, whole Letter) error {
 	if bytes.Equal(value, before) {
 		return nil
 	}
-	var err error
-	if value, err = p.encode(kind, value, whole, before); err != nil {
+	value, err := p.encode(kind, value, whole, before)
+	if err != nil {
 		return err
+	}
+	if l.wrong = p.Check != nil && p.Check(kind, value) != nil; l.wrong {
+		return nil // one of many that the edit does not help: still invalid
 	}
 	sum := sha256.Sum256(value)
 	edit.Value, edit.SHA256, edit.Changes = value, hex.EncodeToString(sum[:]), changes(before, readable(Letter{Value: value, Headers: whole.Headers}))
@@ -100,7 +103,7 @@ func (p *Planner) editOne(ctx context.Context, l *slim, whole Letter) error {
 	return nil
 }
 
-// encode checks an edited order and writes it as its content type asks for. What names the order must stay.
+// encode writes an edited order as its content type asks for. What names the order must stay.
 func (p *Planner) encode(kind string, value []byte, whole Letter, before []byte) ([]byte, error) {
 	value = bytes.TrimSpace(value)
 	o, err := order.Parse(queue.ContentJSON, value, order.KeepUnknown)
@@ -117,11 +120,6 @@ func (p *Planner) encode(kind string, value []byte, whole Letter, before []byte)
 	if kind == queue.ContentProtobuf {
 		if value, err = o.MarshalProto(); err != nil {
 			return nil, fmt.Errorf("write the result as Protobuf: %w", err)
-		}
-	}
-	if p.Check != nil {
-		if err := p.Check(kind, value); err != nil {
-			return nil, fmt.Errorf("the result is not valid: %w", err)
 		}
 	}
 	return value, nil

@@ -109,7 +109,7 @@ func (v visual) Edit(ctx context.Context, id ID, value []byte) (_ []byte, err er
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w", v.command, err)
 	}
-	after, err := os.ReadFile(file) //nolint:gosec // made above
+	after, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read value: %w", err)
 	}

@@ -127,7 +127,7 @@ func (p *Planner) Plan(ctx context.Context, sel Selection) (Plan, error) {
 		return Plan{}, err
 	}
 	plan := Plan{
-		Schema: PlanSchema, ID: p.ID, CreatedAt: p.Now().UTC(), Operator: p.Operator, Reason: p.Reason, ClusterID: cluster, Group: p.Reader.group,
+		Schema: PlanSchema, ID: p.ID, CreatedAt: p.Now().UTC(), Operator: p.Operator, Reason: p.Reason, ClusterID: cluster, Group: p.Names.Group,
 		To: p.To.String(), Where: p.Where, DLQ: PlanDLQ{Topic: p.Reader.topic, TopicID: topics[p.Reader.topic].ID}, Entries: []PlanEntry{},
 	}
 	if plan.DLQ.Ends, err = p.ends(ctx); err != nil {

@@ -23,22 +23,19 @@ func (p Plan) Write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	b := bufio.NewWriter(w)
-	b.Write(bytes.TrimSuffix(head, []byte("]}"))) // a bufio.Writer keeps its error for Flush
-	b.WriteString("\n")
+	lines := [][]byte{bytes.TrimSuffix(head, []byte("]}"))}
 	for i, e := range entries {
 		line, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("encode entry %s of plan: %w", e.ID, err)
 		}
-		b.Write(line)
 		if i < len(entries)-1 {
-			b.WriteString(",")
+			line = append(line, ',')
 		}
-		b.WriteString("\n")
+		lines = append(lines, line)
 	}
-	b.WriteString("]}\n")
-	if err := b.Flush(); err != nil {
+	lines = append(lines, []byte("]}\n"))
+	if _, err := w.Write(bytes.Join(lines, []byte("\n"))); err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/queue"
 )
 
@@ -27,7 +28,7 @@ type sent struct {
 }
 
 // send hands over messages in order and waits for every outcome.
-func send(ctx context.Context, p Producer, messages []queue.Message) ([]sent, error) {
+func send(ctx context.Context, p Producer, messages []queue.Message, point string) ([]sent, error) {
 	type outcome struct {
 		i int
 		sent
@@ -38,6 +39,7 @@ func send(ctx context.Context, p Producer, messages []queue.Message) ([]sent, er
 		if err != nil {
 			outcomes <- outcome{i, sent{err: err}}
 		}
+		failpoint.Hit(point)
 	}
 	all := make([]sent, len(messages))
 	for range messages {
@@ -55,7 +57,7 @@ func send(ctx context.Context, p Producer, messages []queue.Message) ([]sent, er
 func write(ctx context.Context, p Producer, messages []queue.Message) error {
 	left := messages
 	for try := 1; ; try++ {
-		outcomes, err := send(ctx, p, left)
+		outcomes, err := send(ctx, p, left, "ledger-sending")
 		if err != nil {
 			return err
 		}

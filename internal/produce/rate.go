@@ -70,6 +70,14 @@ func badRate(s string) error {
 // IsZero reports whether no rate was asked for.
 func (r Rate) IsZero() bool { return !r.max && r.perSecond == 0 }
 
+// PerSecond returns the rate per second; 0: as fast as it goes.
+func (r Rate) PerSecond() float64 {
+	if r.max {
+		return 0
+	}
+	return r.perSecond
+}
+
 // String returns the rate as it was asked for.
 func (r Rate) String() string { return r.text }
 

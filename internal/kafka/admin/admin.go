@@ -18,6 +18,7 @@ import (
 
 // Topic is a topic as it is.
 type Topic struct {
+	ID                string // another one when the topic is made anew (KIP-516); all zero before Kafka 2.8
 	Partitions        int32
 	ReplicationFactor int16
 	Configs           map[string]string // effective values; a key that may not be read is absent
@@ -96,7 +97,7 @@ func (a *Admin) Topics(ctx context.Context, names []string) (map[string]Topic, e
 }
 
 func topic(t *sarama.TopicMetadata) Topic {
-	out := Topic{Partitions: int32(len(t.Partitions)), Configs: map[string]string{}} //nolint:gosec // Kafka counts partitions in 32 bits
+	out := Topic{ID: t.Uuid.String(), Partitions: int32(len(t.Partitions)), Configs: map[string]string{}} //nolint:gosec // Kafka counts partitions in 32 bits
 	for _, p := range t.Partitions {
 		out.ReplicationFactor = max(out.ReplicationFactor, int16(len(p.Replicas))) //nolint:gosec // and replicas in 16
 	}
