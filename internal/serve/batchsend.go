@@ -25,6 +25,7 @@ type batch struct {
 	inFlight []int // by partition
 	want     *need // what the handler waits for; nil: it does not
 	wake     chan struct{}
+	cut      <-chan struct{} // closed: the drain is over, as if the time were up
 }
 
 // need is what must hold before a handler goes on.
@@ -42,7 +43,7 @@ func (b *batch) met(n *need) bool {
 func (k *call) sendBatch(parcels []parcel, in form, now time.Time, room *lease) []outcome {
 	b := &batch{
 		outcomes: make([]outcome, len(parcels)), known: make([]bool, len(parcels)), left: len(parcels),
-		inFlight: make([]int, k.s.o.Partitions), wake: make(chan struct{}, 1),
+		inFlight: make([]int, k.s.o.Partitions), wake: make(chan struct{}, 1), cut: k.s.cut,
 	}
 	flights := make([]flight, len(parcels))
 	lists := make([]queue.Header, len(parcels)*headerCount)
@@ -107,6 +108,7 @@ func (b *batch) wait(timer *time.Timer, n need) bool {
 	case <-b.wake:
 		return true
 	case <-timer.C:
+	case <-b.cut:
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,6 +143,7 @@ func (b *batch) set(i int, o outcome) {
 // giveUp ends the wait: what has not landed is unknown. What lands at this very moment still counts.
 func (b *batch) giveUp(flights []flight) {
 	forever := new(time.Timer) // never fires: the publisher is already in landed
+	b.cut = nil
 	for i := range flights {
 		switch f := &flights[i]; {
 		case f.batch == nil: // never sent

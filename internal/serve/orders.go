@@ -82,7 +82,8 @@ func (k *call) publish(o order.Order, in form, body []byte, room *lease) *proble
 	return nil
 }
 
-// sendAndWait waits for the outcome, but not longer than the publish timeout. That the client has gone changes nothing.
+// sendAndWait waits for the outcome, but not longer than the publish timeout, or the drain. That the client has gone changes
+// nothing.
 func (k *call) sendAndWait(p *parcel, m queue.Message, line auditLine, room *lease) outcome {
 	result := make(chan outcome, 1)
 	f := &flight{s: k.s, line: line, partition: p.partition, lease: room.split(room.bytes), result: result}
@@ -98,6 +99,7 @@ func (k *call) sendAndWait(p *parcel, m queue.Message, line auditLine, room *lea
 	case out = <-result:
 		return out
 	case <-timer.C:
+	case <-k.s.cut:
 	}
 	if f.expire() {
 		return outcome{kind: unknown, offset: -1, reason: "no-answer"}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -21,8 +22,9 @@ import (
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	// Requests outlive ctx: it ends when the drain begins, they when they are answered.
 	base := context.WithoutCancel(ctx)
+	var running handlers
 	srv := &http.Server{
-		Handler:           s.engine,
+		Handler:           running.watch(s.engine),
 		ReadHeaderTimeout: s.o.Timeouts.ReadHeader, ReadTimeout: s.o.Timeouts.Read,
 		WriteTimeout: s.o.Timeouts.Write, IdleTimeout: s.o.Timeouts.Idle,
 		MaxHeaderBytes: s.o.Limits.Header,
@@ -50,7 +52,20 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		}
 		return s.leave(base, srv, delay)
 	})
-	return g.Wait()
+	err := g.Wait()
+	running.wg.Wait() // of a drain that was cut off
+	return err
+}
+
+// handlers counts the handlers that run: a server that was closed does not wait for them.
+type handlers struct{ wg sync.WaitGroup }
+
+func (h *handlers) watch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.wg.Add(1)
+		defer h.wg.Done()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // leave is the drain, each step bounded.
@@ -65,6 +80,7 @@ func (s *Server) leave(ctx context.Context, srv *http.Server, delay time.Duratio
 	defer cancel()
 	if err := srv.Shutdown(end); err != nil {
 		s.o.Log.WarnContext(ctx, "requests cut off by the end of the drain", slog.Any(obs.KeyError, err))
+		close(s.cut)
 		return srv.Close()
 	}
 	return nil

@@ -155,6 +155,7 @@ type Server struct {
 	phase    atomic.Int32
 	left     atomic.Int64  // when the stop began, Unix ms
 	drained  chan struct{} // closed when new orders are refused
+	cut      chan struct{} // closed when the drain is over: what still waits for an outcome is told that it is not known
 	stopOnce sync.Once
 	storeErr atomic.Pointer[storeTrouble]
 	grown    atomic.Bool // the topic has more partitions than at start, and it was said
@@ -166,7 +167,7 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, recent: newRecent(recentOrders), drained: make(chan struct{}), statics: newStatics()}
+	s := &Server{o: o, recent: newRecent(recentOrders), drained: make(chan struct{}), cut: make(chan struct{}), statics: newStatics()}
 	s.load = newLoad(o.Limits, o.Partitions)
 	for range o.Partitions {
 		s.breakers = append(s.breakers, newBreaker(o.Breaker))
