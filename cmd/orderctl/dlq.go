@@ -16,7 +16,7 @@ import (
 
 func newDLQCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "dlq", Short: "Finds, shows, plans and replays dead letters.", GroupID: groupOnCall, Args: groupArgs,
+		Use: "dlq", Short: "Finds, shows, replays and discards dead letters.", GroupID: groupOnCall, Args: groupArgs,
 		Example: `# what died, newest first?
 orderctl dlq list
 # why did this one die?
@@ -25,7 +25,7 @@ orderctl dlq show 7/31
 orderctl dlq replay --class exhausted --wait`,
 	}
 	exits(cmd, exitOK, "", exitUsage, "")
-	cmd.AddCommand(newDLQListCmd(a), newDLQStatsCmd(a), newDLQShowCmd(a), newDLQExportCmd(a), newDLQPlanCmd(a), newDLQReplayCmd(a))
+	cmd.AddCommand(newDLQListCmd(a), newDLQStatsCmd(a), newDLQShowCmd(a), newDLQExportCmd(a), newDLQPlanCmd(a), newDLQReplayCmd(a), newDLQDiscardCmd(a))
 	return cmd
 }
 

@@ -72,6 +72,10 @@ func (s *session) printOutcome(sum dlq.Summary) error {
 // sentence is the outcome in one line: "312 replayed: 309 resolved, 2 dead again (7/40 7/41), 1 in work".
 func sentence(sum dlq.Summary) string {
 	if sum.Sent == 0 && !sum.Waited && len(sum.Skipped) == 0 && len(sum.Changed) == 0 && !sum.Stopped {
+		if sum.Replayed > 0 {
+			line := fmt.Sprintf("nothing to do: %d replayed before", sum.Replayed)
+			return line + more(line, sum)
+		}
 		return "nothing to do" + more("", sum)
 	}
 	line := fmt.Sprintf("%d replayed", sum.Replayed)

@@ -80,7 +80,7 @@ func (d *Desk) open(ctx context.Context, e JobEntry) (*job, error) {
 		if was.PlanSHA256 != e.PlanSHA256 {
 			return nil, fmt.Errorf("job %s was begun with another plan: make a new one", e.ID)
 		}
-		e.Term, e.Began, e.Intent = was.Term+1, was.Began, was.Intent
+		e.Term, e.Began, e.Intent, e.Done = was.Term+1, was.Began, was.Intent, d.Ledger.count(e.ID)
 	}
 	j := &job{Desk: d, entry: e}
 	return j, j.note(ctx, func(*JobEntry) {})

@@ -159,6 +159,17 @@ func (e Entry) supersedes(other Entry) bool {
 // Letters returns the names of all letters with an entry, by partition and offset.
 func (l *Ledger) Letters() []ID { return slices.SortedFunc(maps.Keys(l.letters), ID.compare) }
 
+// count returns how many letters a job has decided.
+func (l *Ledger) count(job string) int {
+	n := 0
+	for _, e := range l.letters {
+		if e.Job == job {
+			n++
+		}
+	}
+	return n
+}
+
 // Job returns what the ledger says of one job.
 func (l *Ledger) Job(id string) (JobEntry, bool) {
 	if l == nil {

@@ -171,7 +171,7 @@ func (m *memory) kill(p int32, seq int64, orderID, msgID string, class queue.Cla
 	return dlq.ID{Partition: p, Offset: at.Offset}
 }
 
-// work is the worker's rule 4: of a letter it accepts one replay, whoever sent it.
+// work is the worker's rule 4, of a letter it accepts one replay, whoever sent it, and what it does with discards.
 func (m *memory) work(names queue.Names) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -182,6 +182,13 @@ func (m *memory) work(names queue.Names) {
 			t := queue.ReadTrail(r.Headers)
 			key := queue.RowKey{MsgID: t.MsgID, Fingerprint: t.Fingerprint}
 			row, ok := m.rows[key]
+			if t.Discard != "" {
+				if ok && row.Hop == t.Hop && row.Control < r.Offset {
+					row.State, row.Control = map[string]queue.State{"true": queue.StateDiscarded, "undo": queue.StateDead}[t.Discard], r.Offset
+					m.rows[key] = row
+				}
+				continue
+			}
 			if ok && row.State == queue.StateDead && t.Hop == row.Hop+1 && t.ReplayID != "" {
 				row.State, row.Outcome, row.Hop, row.At = queue.StateDone, queue.Applied, t.Hop, r.Position()
 				m.rows[key] = row

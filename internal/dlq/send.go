@@ -55,6 +55,9 @@ func send(ctx context.Context, p Producer, messages []queue.Message, point strin
 
 // write sends entries of the ledger: each is acknowledged, or this fails. Written twice they say the same.
 func write(ctx context.Context, p Producer, messages []queue.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
 	left := messages
 	for try := 1; ; try++ {
 		outcomes, err := send(ctx, p, left, "ledger-sending")

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"commerce.internal/orderctl/internal/dlq"
+	"commerce.internal/orderctl/internal/out"
+)
+
+// discardFlags say how letters are discarded.
+type discardFlags struct {
+	deskFlags
+	undo, dry bool
+	yes       *bool
+}
+
+func newDLQDiscardCmd(a *app) *cobra.Command {
+	var sel selectFlags
+	var f discardFlags
+	cmd := &cobra.Command{
+		Use: "discard SELECT", Short: "Takes dead letters out of those that wait for a decision, with a reason.", Args: takes(0, -1, "dead letters"),
+		Long: `Takes dead letters out of those that wait for a decision, with a reason.
+
+Nothing is deleted: the ledger says who, when and why, and --undo takes it back. The message of a letter of the group becomes discarded in order, by a record that the worker reads; what is blocked behind it goes on when it is replayed. A discarded letter can still be replayed when it is named.`,
+		Example: `# never to be replayed
+orderctl dlq discard --class invalid --until 24h --reason "test orders of the load test"
+# after all
+orderctl dlq discard 7/31 --undo --reason "the shop wants it"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			return s.discard(cmd, args, &sel, &f)
+		},
+	}
+	sel.add(a, cmd)
+	f.add(cmd)
+	cmd.Flags().BoolVar(&f.undo, "undo", false, "the letters are undecided again")
+	cmd.Flags().BoolVarP(&f.dry, "dry-run", "n", false, "show the letters, change nothing")
+	f.yes = addYes(cmd)
+	exits(cmd, exitOK, "discarded, or nothing was to do", exitFailed, "another job is running", exitUsage, "", exitUnreachable, "unreachable, or it is not known whether all was written: run it again",
+		exitDenied, "", exitNotFound, "no such letter, dead-letter topic or ledger", exitNeedsYes, "", exitInterrupted, "")
+	seeAlso(cmd, "orderctl dlq list", "orderctl dlq replay", "orderctl dlq show")
+	return cmd
+}
+
+func (s *session) discard(cmd *cobra.Command, args []string, sel *selectFlags, f *discardFlags) (err error) {
+	if err := chosen(cmd, args); err != nil {
+		return err
+	}
+	if f.reason == "" && !f.dry {
+		return badUsage(cmd, "", "--reason is missing: whoever looks later wants to know why")
+	}
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	choice, err := sel.selection(cmd, args, s.env)
+	if err != nil {
+		return err
+	}
+	if f.undo && !cmd.Flags().Changed("state") && choice.IDs == nil {
+		choice.States = []dlq.State{dlq.Discarded}
+	}
+	f.foreign = sel.topic
+	ctx := cmd.Context()
+	d, closeDesk, err := s.openDesk(ctx, f.deskFlags)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeDesk()) }()
+	var letters []dlq.Letter
+	err = d.reader.Select(ctx, choice, func(l dlq.Letter) error {
+		l.Value, l.Headers = nil, nil
+		letters = append(letters, l)
+		return nil
+	})
+	s.failedQuery(choice)
+	if err != nil {
+		return err
+	}
+	return d.discard(ctx, cmd, f, letters)
+}
+
+// discard shows, asks and decides.
+func (d *desk) discard(ctx context.Context, cmd *cobra.Command, f *discardFlags, letters []dlq.Letter) (err error) {
+	s := d.s
+	job := &dlq.Discard{Job: randomID("d-", 6), Names: s.names(), Own: !d.foreign, Undo: f.undo, Reason: f.reason, Stop: ctx.Done()}
+	n := 0
+	for _, l := range letters {
+		if job.Fits(l) {
+			n++
+		}
+	}
+	if f.dry || n > 0 && !*f.yes && wordsFor(s) {
+		if err := s.print(lettersTable(letters, s.env.now()), nil); err != nil {
+			return err
+		}
+	}
+	if f.dry {
+		return nil
+	}
+	if n == 0 {
+		return s.printDiscard(dlq.Discarding{Handled: len(letters)}, f.undo)
+	}
+	if err := d.withLedger(); err != nil {
+		return err
+	}
+	verb := "discard"
+	if f.undo {
+		verb = "reopen"
+	}
+	if err := s.consent(ctx, cmd, fmt.Sprintf("%s %d dead letters of %s", verb, n, d.reader.Topic()), *f.yes); err != nil {
+		return err
+	}
+	var topics []string
+	if job.Own {
+		topics = []string{s.names().Replay()}
+	}
+	producer, closeProducer, err := d.producer(ctx, topics...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeProducer()) }()
+	job.Desk = d.desk(producer, false)
+	progress := out.NewProgress(s.env.stderr, out.ProgressOptions{
+		Verb: verb, Total: int64(n), Quiet: s.global.quiet, Width: s.env.width(), Now: s.env.now,
+		Redraw: out.CanRedraw(s.env.lookup, s.env.stderrTerminal),
+	})
+	job.Progress = func(done, _ int) { progress.Set(int64(done), 0) }
+	// As in a replay: the first Ctrl-C lets the batch in hand end.
+	sum, err := job.Run(context.WithoutCancel(ctx), letters)
+	progress.Finish()
+	if printErr := s.printDiscard(sum, f.undo); printErr != nil {
+		return errors.Join(printErr, err)
+	}
+	if err == nil && sum.Stopped {
+		return context.Canceled
+	}
+	return d.decided(err, fmt.Sprintf("orderctl dlq discard %s", whereOf(cmd)))
+}
+
+// discardDoc is the outcome as JSON, orderctl.dlq.discard/v1.
+type discardDoc struct {
+	Schema  string `json:"schema"`
+	Job     string `json:"job"`
+	Undo    bool   `json:"undo"`
+	Done    int    `json:"done"`
+	Handled int    `json:"handled"`
+	Stopped bool   `json:"stopped"`
+}
+
+func (s *session) printDiscard(sum dlq.Discarding, undo bool) error {
+	if f := out.Format(s.global.format); f == out.FormatJSON || f == out.FormatJSONL {
+		return out.WriteLine(s.stdout, discardDoc{
+			Schema: "orderctl.dlq.discard/v1", Job: sum.Job, Undo: undo, Done: sum.Done, Handled: sum.Handled, Stopped: sum.Stopped,
+		})
+	}
+	line := "nothing to do"
+	switch {
+	case sum.Done > 0 && undo:
+		line = fmt.Sprintf("%d undecided again, job %s", sum.Done, sum.Job)
+	case sum.Done > 0:
+		line = fmt.Sprintf("%d discarded, job %s; --undo takes it back", sum.Done, sum.Job)
+	}
+	if sum.Handled > 0 {
+		line += fmt.Sprintf("; %d left alone: past already", sum.Handled)
+		if undo {
+			line = line[:len(line)-len("past already")] + "not discarded"
+		}
+	}
+	s.line(line)
+	return nil
+}

@@ -1,0 +1,183 @@
+package dlq
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"commerce.internal/orderctl/internal/failpoint"
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// Discard takes letters out of the undecided ones, or back among them. Nothing is deleted: the bytes of a letter go by
+// retention alone. A letter of the group changes its row in order, by a record of the replay topic; of any other one the
+// ledger alone knows.
+type Discard struct {
+	*Desk
+	Job      string
+	Names    queue.Names
+	Own      bool // the letters are those of the group itself
+	Undo     bool
+	Reason   string
+	Stop     <-chan struct{}       // closed: end after the batch in hand
+	Progress func(done, total int) // may be nil
+}
+
+// Discarding is what became of the letters.
+type Discarding struct {
+	Job     string
+	Done    int
+	Handled int // are past already, or not discarded in the first place
+	Stopped bool
+}
+
+// Fits reports whether a letter can be discarded, or its discard undone.
+func (d *Discard) Fits(l Letter) bool {
+	if d.Undo {
+		return l.State == Discarded && (l.Ledger == nil || l.Ledger.State == DecisionDiscarded)
+	}
+	return l.State == Undecided || l.State == Lost
+}
+
+// Run decides the letters, batch by batch.
+func (d *Discard) Run(ctx context.Context, letters []Letter) (Discarding, error) {
+	sum := Discarding{Job: d.Job}
+	fit := slices.DeleteFunc(slices.Clone(letters), func(l Letter) bool { return !d.Fits(l) })
+	sum.Handled = len(letters) - len(fit)
+	slices.SortFunc(fit, func(a, b Letter) int { return a.ID.compare(b.ID) })
+	kind := KindDiscard
+	if d.Undo {
+		kind = KindUndo
+	}
+	names := make([]string, len(fit))
+	for i, l := range fit {
+		names[i] = l.ID.String()
+	}
+	sha := sha256.Sum256([]byte(string(kind) + " " + strings.Join(names, " ")))
+	j, err := d.open(ctx, JobEntry{ID: d.Job, Kind: kind, Planned: len(fit), Reason: d.Reason, PlanSHA256: hex.EncodeToString(sha[:])})
+	if err != nil {
+		return sum, err
+	}
+	return sum, j.during(ctx, func(ctx context.Context) (JobState, error) {
+		if err := d.resume(ctx, j); err != nil {
+			return JobFailed, err
+		}
+		for batch := range slices.Chunk(fit, maxBatch) {
+			select {
+			case <-d.Stop:
+				sum.Stopped = true
+				return JobInterrupted, nil
+			default:
+			}
+			if err := j.mine(ctx); err != nil {
+				return JobFailed, err
+			}
+			if err := d.batch(ctx, j, batch); err != nil {
+				return JobFailed, err
+			}
+			sum.Done += len(batch)
+			if d.Progress != nil {
+				d.Progress(sum.Done, len(fit))
+			}
+		}
+		return JobFinished, nil
+	})
+}
+
+// batch notes the intent, sends the records, and writes the ledger. All of it may be done again: the worker compares.
+func (d *Discard) batch(ctx context.Context, j *job, letters []Letter) error {
+	intent := &Intent{Batch: 1, Ends: map[string]int64{}}
+	for _, l := range letters {
+		intent.Letters = append(intent.Letters, l.ID.String())
+	}
+	if err := j.note(ctx, func(e *JobEntry) { e.Intent = intent }); err != nil {
+		return err
+	}
+	failpoint.Hit("discard-intended")
+	if err := d.decide(ctx, j.entry, letters); err != nil {
+		return err
+	}
+	j.progress(len(letters))
+	return nil
+}
+
+// decide sends the records of some letters, then writes the ledger, in the name of a job.
+func (d *Discard) decide(ctx context.Context, e JobEntry, letters []Letter) error {
+	state, control := DecisionDiscarded, "true"
+	if e.Kind == KindUndo {
+		state, control = DecisionReopened, "undo"
+	}
+	var records, entries []queue.Message
+	for _, l := range letters {
+		if m, ok := d.control(l, e.ID, control); ok {
+			records = append(records, m)
+		}
+		m, err := Entry{
+			State: state, Job: e.ID, Operator: e.Operator, Reason: e.Reason, PlanSHA256: e.PlanSHA256, Origin: originOf(l), Hop: l.Trail.Hop, At: d.Now().UTC(),
+		}.record(d.Ledger.Topic, l.ID, d.Now())
+		if err != nil {
+			return err
+		}
+		entries = append(entries, m)
+	}
+	if err := write(ctx, d.Producer, records); err != nil {
+		return err
+	}
+	failpoint.Hit("discard-sent")
+	return write(ctx, d.Producer, entries)
+}
+
+// control is the record that changes the row of a letter. ok is false for a letter that no row of the group is about.
+func (d *Discard) control(l Letter, job, what string) (m queue.Message, ok bool) {
+	o := l.Trail.Origin
+	if !d.Own || o.Topic != d.Names.Source || o.Partition < 0 || o.Offset < 0 {
+		return m, false
+	}
+	t := queue.Trail{
+		Hop: l.Trail.Hop, Origin: o, Group: l.Trail.Group, MsgID: l.Trail.MsgID, Fingerprint: l.Trail.Fingerprint,
+		ReplayID: job, ReplayOf: l.ID.String(), Discard: what,
+	}
+	return queue.Message{Topic: d.Names.Replay(), Partition: o.Partition, Key: l.Key, Headers: t.Append(nil), Time: d.Now()}, true
+}
+
+// resume finishes what an earlier job had begun when it ended: perhaps its records were sent and nothing says why.
+func (d *Discard) resume(ctx context.Context, j *job) error {
+	for _, other := range d.Ledger.Jobs() {
+		if other.Intent == nil || other.Kind == KindReplay || other.ID == j.entry.ID || other.running(d.Now()) {
+			continue
+		}
+		var open []Letter
+		for _, s := range other.Intent.Letters {
+			id, err := ParseID(s)
+			if err != nil {
+				continue
+			}
+			if said, ok := d.Ledger.Of(id); ok && !said.At.Before(other.Began) {
+				continue
+			}
+			l, err := d.Reader.At(ctx, id)
+			if err != nil {
+				return fmt.Errorf("go on with %s: %w", other.ID, err)
+			}
+			open = append(open, l)
+		}
+		if len(open) == 0 {
+			continue
+		}
+		if err := d.decide(ctx, other, open); err != nil {
+			return err
+		}
+		other.Intent, other.State = nil, JobFinished
+		m, err := other.record(d.Ledger.Topic, d.Now())
+		if err != nil {
+			return err
+		}
+		if err := write(ctx, d.Producer, []queue.Message{m}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

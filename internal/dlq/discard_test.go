@@ -1,0 +1,154 @@
+package dlq_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"commerce.internal/orderctl/internal/dlq"
+	"commerce.internal/orderctl/internal/queue"
+)
+
+// discard is one process that discards the chosen letters, or takes that back.
+func (b *bench) discard(sel dlq.Selection, more ...func(*dlq.Discard)) (dlq.Discarding, error) {
+	b.t.Helper()
+	r, l := b.reader()
+	b.runs++
+	d := &dlq.Discard{
+		Desk: &dlq.Desk{Reader: r, Log: b.memory, Producer: b.memory, Ledger: l, Operator: "me@here", Run: "d" + b.clock().String(), Now: b.clock},
+		Job:  "d-" + b.clock().Format("150405.000"), Names: b.names, Own: true, Reason: "a test",
+	}
+	for _, f := range more {
+		f(d)
+	}
+	var letters []dlq.Letter
+	if err := r.Select(b.t.Context(), sel, func(l dlq.Letter) error {
+		letters = append(letters, l)
+		return nil
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return d.Run(b.t.Context(), letters)
+}
+
+func undo(d *dlq.Discard) { d.Undo = true }
+
+func (b *bench) states() map[dlq.State]int {
+	b.t.Helper()
+	r, _ := b.reader()
+	n := map[dlq.State]int{}
+	if err := r.Select(b.t.Context(), dlq.Selection{}, func(l dlq.Letter) error {
+		n[l.State]++
+		return nil
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return n
+}
+
+func undecided() dlq.Selection { return dlq.Selection{States: []dlq.State{dlq.Undecided}} }
+
+func TestADiscardChangesRowAndLedgerAndCanBeTakenBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.letters(5)
+	sum, err := b.discard(dlq.Selection{IDs: []dlq.ID{{Partition: 0}, {Partition: 1}}})
+	if err != nil || sum.Done != 2 || sum.Handled != 0 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if n := b.states(); n[dlq.Discarded] != 2 || n[dlq.Undecided] != 3 {
+		t.Errorf("before the worker has read it: %v", n)
+	}
+	b.work(b.names)
+	for _, row := range b.rows {
+		if want := row.Src.Offset < 2; (row.State == queue.StateDiscarded) != want {
+			t.Errorf("row of %d is %s", row.Src.Offset, row.State)
+		}
+	}
+	plan := b.plan("group", undecided())
+	if n, _, _ := plan.Count(); n != 3 {
+		t.Errorf("a replay of all would take %d letters, want the 3 that are not discarded", n)
+	}
+	if sum, err = b.discard(dlq.Selection{}, undo); err != nil || sum.Done != 2 || sum.Handled != 3 {
+		t.Fatalf("undo: %+v, %v", sum, err)
+	}
+	b.work(b.names)
+	if n := b.states(); n[dlq.Undecided] != 5 {
+		t.Errorf("after the undo: %v", n)
+	}
+	_, l := b.reader()
+	e, ok := l.Of(dlq.ID{})
+	if !ok || e.State != dlq.DecisionReopened || e.Operator != "me@here" || e.Reason != "a test" || e.Job == "" || e.At.IsZero() {
+		t.Errorf("ledger: %+v", e)
+	}
+}
+
+func TestADiscardedLetterCanBeReplayedByName(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.letters(1)
+	if _, err := b.discard(undecided()); err != nil {
+		t.Fatal(err)
+	}
+	plan := b.plan("group", dlq.Selection{IDs: []dlq.ID{{}}})
+	if sum, err := b.replay(plan); err != nil || sum.Sent != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if sum, err := b.discard(dlq.Selection{IDs: []dlq.ID{{}}}); err != nil || sum.Done != 0 || sum.Handled != 1 {
+		t.Errorf("a discard after the replay: %+v, %v", sum, err)
+	}
+}
+
+func TestAForeignLetterIsDiscardedInTheLedgerAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.letters(2)
+	if _, err := b.discard(undecided(), func(d *dlq.Discard) { d.Own = false }); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(b.sent(b.names.Replay())); n != 0 {
+		t.Errorf("%d records in the replay topic", n)
+	}
+	if n := b.states(); n[dlq.Discarded] != 2 {
+		t.Errorf("%v", n)
+	}
+}
+
+func TestADiscardThatDiesIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
+	for death := 0; ; death++ {
+		b := newBench(t)
+		b.letters(3)
+		b.fate = func(n int, _ queue.Message) (bool, error) {
+			if n == death {
+				return true, errDied
+			}
+			return true, nil
+		}
+		_, err := b.discard(undecided())
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, errDied) {
+			t.Fatal(err)
+		}
+		b.fate, b.dead = nil, false
+		b.work(b.names)
+		b.later(31 * time.Second)
+		if _, err := b.discard(undecided()); err != nil {
+			t.Fatalf("death at write %d: %v", death, err)
+		}
+		b.work(b.names)
+		_, l := b.reader()
+		for p := range int32(3) {
+			if e, ok := l.Of(dlq.ID{Partition: p}); !ok || e.State != dlq.DecisionDiscarded || e.Reason == "" {
+				t.Errorf("death at write %d: ledger of %d/0: %+v", death, p, e)
+			}
+		}
+		for _, row := range b.rows {
+			if row.State != queue.StateDiscarded {
+				t.Errorf("death at write %d: row of %d is %s", death, row.Src.Offset, row.State)
+			}
+		}
+	}
+}
