@@ -25,7 +25,7 @@ orderctl dlq show 7/31
 orderctl dlq replay --class exhausted --wait`,
 	}
 	exits(cmd, exitOK, "", exitUsage, "")
-	cmd.AddCommand(newDLQListCmd(a), newDLQStatsCmd(a), newDLQShowCmd(a), newDLQExportCmd(a), newDLQPlanCmd(a), newDLQReplayCmd(a), newDLQDiscardCmd(a))
+	cmd.AddCommand(newDLQListCmd(a), newDLQStatsCmd(a), newDLQShowCmd(a), newDLQExportCmd(a), newDLQPlanCmd(a), newDLQReplayCmd(a), newDLQDiscardCmd(a), newDLQBuryCmd(a))
 	return cmd
 }
 

@@ -176,7 +176,10 @@ func (d *desk) Topics(ctx context.Context, names ...string) (string, map[string]
 // producer makes a producer for the ledger and these topics.
 func (d *desk) producer(ctx context.Context, topics ...string) (*publish.Producer, func() error, error) {
 	s := d.s
-	all := append([]string{d.ledger.Topic}, topics...)
+	all := slices.Clone(topics)
+	if d.ledger != nil {
+		all = append(all, d.ledger.Topic)
+	}
 	slices.Sort(all)
 	p, err := ask(ctx, s, func(ctx context.Context) (*publish.Producer, error) {
 		return publish.New(ctx, s.kafka("dlq", d.logger), s.publish(d.logger, slices.Compact(all)...))
