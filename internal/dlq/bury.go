@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,7 +175,7 @@ func (b *Bury) nothingBefore(ctx context.Context, g Grave) error {
 		if err != nil {
 			return fmt.Errorf("read message rows of %s: %w", key.MsgID, err)
 		}
-		if len(rows) == 0 {
+		if !slices.ContainsFunc(rows, func(row queue.Row) bool { return row.RowKey == key }) {
 			return refused("%s is of the same order, earlier, and not finished: bury that one first", r.Position())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -159,6 +160,9 @@ func (d *Discard) resume(ctx context.Context, j *job) error {
 				continue
 			}
 			l, err := d.Reader.At(ctx, id)
+			if errors.Is(err, queue.ErrNotFound) {
+				continue // retention has taken it
+			}
 			if err != nil {
 				return fmt.Errorf("go on with %s: %w", other.ID, err)
 			}

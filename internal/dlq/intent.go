@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -49,6 +50,9 @@ func (w *replaying) claim(ctx context.Context, j JobEntry, open []string, found 
 			return err
 		}
 		l, err := w.Reader.At(ctx, id)
+		if errors.Is(err, queue.ErrNotFound) {
+			continue // retention has taken it
+		}
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ type memory struct {
 	dead   bool
 	writes int
 	fate   func(n int, m queue.Message) (written bool, err error) // nil: all is written
+	gone   int64                                                  // retention has taken all below it
 	took   []string                                               // letters that the group accepted, in order
 	taken  map[string]int64                                       // how far the replay topic was consumed
 }
@@ -54,7 +55,7 @@ func (m *memory) Bounds(_ context.Context, topic string) (map[int32]dlq.Span, er
 	}
 	b := map[int32]dlq.Span{}
 	for p, log := range logs {
-		b[int32(p)] = dlq.Span{End: int64(len(log))}
+		b[int32(p)] = dlq.Span{Start: min(m.gone, int64(len(log))), End: int64(len(log))}
 	}
 	return b, nil
 }
@@ -151,6 +152,32 @@ func (m *memory) Order(_ context.Context, _, id string) (queue.OrderView, error)
 		}
 	}
 	return v, nil
+}
+
+func (m *memory) Apply(_ context.Context, _ string, look []queue.Lookup, decide func(int, queue.Seen) queue.Change) ([]error, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	errs := make([]error, len(look))
+	for i := range look {
+		for _, w := range decide(i, queue.Seen{}).Writes {
+			was, found := m.rows[w.Row.RowKey]
+			if found != (w.Kind == queue.Update) || found && (was.State != w.Was.State || was.Hop != w.Was.Hop || was.At != w.Was.At) {
+				errs[i] = queue.ErrRaced
+				continue
+			}
+			m.rows[w.Row.RowKey] = w.Row
+		}
+	}
+	return errs, nil
+}
+
+func (m *memory) Place(_ context.Context, _ string, key queue.RowKey, _ int, at queue.Position) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row := m.rows[key]
+	row.At = at
+	m.rows[key] = row
+	return nil
 }
 
 // kill adds a dead letter and its row.

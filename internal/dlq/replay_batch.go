@@ -24,13 +24,13 @@ func (w *replaying) one(ctx context.Context, entries []PlanEntry) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	failpoint.Hit("replay-intended")
+	failpoint.Hit("after-intent")
 	acks, err := w.produce(ctx, letters, messages, intent)
-	failpoint.Hit("replay-sent")
+	failpoint.Hit("before-ledger")
 	if err := errors.Join(err, w.enter(ctx, letters, acks)); err != nil {
 		return 0, err
 	}
-	failpoint.Hit("replay-entered")
+	failpoint.Hit("after-ledger")
 	return took, nil
 }
 
@@ -88,7 +88,7 @@ func (w *replaying) past(l Letter, said Entry, decided bool) bool {
 
 // intend notes the batch in the ledger, with the ends of its targets, before anything is sent.
 func (w *replaying) intend(ctx context.Context, letters []planned) ([]queue.Message, *Intent, error) {
-	failpoint.Hit("replay-intend")
+	failpoint.Hit("before-intent")
 	intent := &Intent{Batch: w.batch, Ends: map[string]int64{}}
 	target, err := ParseTarget(w.Plan.To, w.Plan.DLQ.Topic)
 	if err != nil {
@@ -124,7 +124,7 @@ func (w *replaying) produce(ctx context.Context, letters []planned, messages []q
 		if len(left) == 0 {
 			return acks, nil
 		}
-		outcomes, err := send(ctx, w.Producer, left, "replay-sending")
+		outcomes, err := send(ctx, w.Producer, left, "mid-batch")
 		if err != nil {
 			return acks, err
 		}
