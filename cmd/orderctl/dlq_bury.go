@@ -23,9 +23,9 @@ func newDLQBuryCmd(a *app) *cobra.Command {
 
 It is the way past a record that halts its partition or kills its worker: the message becomes dead, class operator, and its letter can be looked at, repaired and replayed like any other. The worker finds that at its next attempt, at the latest after its next start, and goes on. It is refused while an earlier message of the same order is unfinished.`,
 		Example: `# what does orders/3 wait for?
-orderctl lag --peek
+orderctl lag --peek orders/3
 # past it
-orderctl dlq bury orders/3@17 --reason "kills the worker, see INC-214"`,
+orderctl dlq bury orders/3@17 --reason INC-214`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.load(cmd)
 			if err != nil {

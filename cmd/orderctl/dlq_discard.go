@@ -27,9 +27,9 @@ func newDLQDiscardCmd(a *app) *cobra.Command {
 
 Nothing is deleted: the ledger says who, when and why, and --undo takes it back. The message of a letter of the group becomes discarded in order, by a record that the worker reads; what is blocked behind it goes on when it is replayed. A discarded letter can still be replayed when it is named.`,
 		Example: `# never to be replayed
-orderctl dlq discard --class invalid --until 24h --reason "test orders of the load test"
+orderctl dlq discard --class invalid --until 24h --reason load-test
 # after all
-orderctl dlq discard 7/31 --undo --reason "the shop wants it"`,
+orderctl dlq discard 7/31 --undo --reason INC-215`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.load(cmd)
 			if err != nil {
