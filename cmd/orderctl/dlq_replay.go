@@ -138,7 +138,7 @@ func (d *desk) replaySelected(ctx context.Context, cmd *cobra.Command, f *replay
 		return s.printPlan(p, "")
 	}
 	if n == 0 {
-		if wordsFor(s) && len(p.Entries) > 0 {
+		if wordsFor(s) && len(p.Entries) > 0 && !*f.yes {
 			if err := s.printPlan(p, ""); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,11 +45,12 @@ type clinic struct {
 	worker *process
 }
 
-func newClinic(t *testing.T) *clinic {
+func newClinic(t *testing.T, env ...string) *clinic {
 	t.Helper()
 	k := startKafka(t, 1)
 	b := newBox(t, "ORDERCTL_KAFKA_BROKERS="+k.Addrs(), "ORDERCTL_TOPICS_PARTITIONS=6", "ORDERCTL_CONSUME_RETRY=200ms", "ORDERCTL_CONSUME_LOCAL_BASE=1ms",
 		"ORDERCTL_CONSUME_FLOOD_IN_ROW=0", "ORDERCTL_CONSUME_FLOOD_RATIO=0")
+	b.env = append(b.env, env...)
 	server := dbtest.StartPostgres(t)
 	t.Cleanup(server.Close)
 	server.Exec(t, server.Home(), "CREATE DATABASE shop")
@@ -239,7 +241,9 @@ func takenOver(t *testing.T, c *clinic) {
 		!strings.Contains(r.stderr, "--takeover") {
 		t.Errorf("beside a running one: %s", r.stderr)
 	}
+	first.signal(syscall.SIGSTOP)
 	c.must(0, time.Minute, "dlq", "replay", "--plan", plan, "--takeover", "--rate", "max", "--wait", "--operator", "second")
+	first.signal(syscall.SIGCONT)
 	if code := first.wait(time.Minute); code != 1 || !strings.Contains(first.err.String(), "was taken over by second") {
 		t.Errorf("the first ends with %d: %s", code, first.err.String())
 	}
@@ -266,6 +270,74 @@ func refusals(t *testing.T, c *clinic) {
 	if after := c.must(0, time.Minute, "dlq", "stats", "--jobs", "-o", "csv", "-q").stdout; strings.Count(strip(after), "r-") != strings.Count(strip(before), "r-") {
 		t.Errorf("a refused replay left a job:\n%s", after)
 	}
+}
+
+// Under hold what comes behind a dead order dies blocked. A replay of the head takes its followers along, also those that come
+// while it runs, and all take effect in order, even where the head died again and lies behind its followers. A letter that is
+// replayed in vain three times is not replayed a fourth time.
+func TestFollowersOfADeadOrderAreReplayedInOrder(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, "ORDERCTL_CONSUME_ON_DEAD=hold")
+	c.orders("E", 0, 20)
+	c.dead(40)
+	replay := func(code int, args ...string) string {
+		return c.must(code, 2*time.Minute, append([]string{"dlq", "replay", "--yes", "--rate", "max", "--wait=60s"}, args...)...).stdout
+	}
+	// The heads alone, and still sick: they die again.
+	if said := replay(6, "--class", "exhausted", "--no-followers"); !strings.HasPrefix(said, "20 replayed: 0 resolved, 20 dead again") {
+		t.Errorf("heads alone: %s", said)
+	}
+	if said := replay(6, "--class", "blocked"); !strings.HasPrefix(said, "0 replayed; 20 skipped (20 head-missing)") {
+		t.Errorf("followers alone: %s", said)
+	}
+	for n := range 2 {
+		if said := replay(6, "--order-id", "E-0", "--no-followers", "--class", "exhausted"); !strings.Contains(said, "1 dead again") {
+			t.Errorf("replay %d in vain: %s", n+2, said)
+		}
+	}
+	if said := replay(6, "--order-id", "E-0", "--no-followers", "--class", "exhausted"); !strings.HasPrefix(said, "0 replayed; 1 skipped (1 loop)") {
+		t.Errorf("replay 4: %s", said)
+	}
+	c.exec("DELETE FROM sick")
+	more := c.start("produce", "--via", "kafka", "--file", c.shipped(0, 20))
+	said := replay(0, "--class", "exhausted", "--include", "loop")
+	if code := more.wait(time.Minute); code != 0 || !strings.Contains(said, " resolved") || strings.Contains(said, "dead again") {
+		t.Errorf("all of them: exit of produce %d, %s", code, said)
+	}
+	eventually(t, time.Minute, "what came last is applied, or replayed", func() error {
+		if n, _ := unread(t, c.box); n > 0 {
+			return fmt.Errorf("%d unread", n)
+		}
+		if len(letters(t, c.box)) > 0 {
+			c.run(time.Minute, "dlq", "replay", "--all", "--yes", "--rate", "max", "--wait=30s")
+		}
+		if n := count(t, c.db, "SELECT count(*) FROM journal"); n < 60 {
+			return fmt.Errorf("%d of 60 effects", n)
+		}
+		return nil
+	})
+	c.effects("E", 60)
+	if n := count(t, c.db, "SELECT count(*) FROM journal a JOIN journal b ON a.order_id = b.order_id WHERE a.status = 'SHIPPED' AND b.status = 'PAID' AND a.n < b.n"); n != 0 {
+		t.Errorf("%d orders were shipped before they were paid", n)
+	}
+	if sum := audited(t, c.box, 0); sum.Dead != 0 || sum.Applied != 60 {
+		t.Errorf("audit: %+v", sum)
+	}
+}
+
+// shipped writes a file with the third message of orders of class E.
+func (c *clinic) shipped(from, to int) string {
+	c.t.Helper()
+	var b strings.Builder
+	for n := from; n < to; n++ {
+		fmt.Fprintf(&b, `{"order_id":"E-%d","user_id":"u-1","status":"SHIPPED","currency":"EUR","items":[{"product_id":"P1","quantity":1,"unit_price":100}],`+
+			`"total_amount":100,"timestamp":1750000000000}`+"\n", n)
+	}
+	file := filepath.Join(c.home, "shipped.ndjson")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return file
 }
 
 // Letters of Spring Kafka, with its binary headers, are listed, filtered and replayed into the queue, each once.
