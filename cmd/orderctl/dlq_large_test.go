@@ -54,6 +54,9 @@ func lettersOf(t *testing.T, n int) *brokertest.Broker {
 // a count tells how far it is. LETTERS=1000000 makes it a measurement.
 func TestALookAtManyLetters(t *testing.T) { // not parallel: it is about time
 	n := 60_000
+	if raceDetector { // neither its time nor its memory are those of the real one
+		n = 6_000
+	}
 	if s := os.Getenv("LETTERS"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {
@@ -77,12 +80,12 @@ func TestALookAtManyLetters(t *testing.T) { // not parallel: it is about time
 	}
 	lines, errs, took, rss := look("list")
 	t.Logf("list: %v, %d MiB, %s", took, rss>>20, errs)
-	if lines != "51" || took > 2*time.Second || !strings.Contains(errs, "50 of ") {
+	if lines != "51" || took > 2*time.Second && !raceDetector || !strings.Contains(errs, "50 of ") {
 		t.Errorf("%s lines in %v: %s", lines, took, errs)
 	}
 	lines, _, took, rss = look("export")
 	t.Logf("export: %s letters in %v, %d MiB", lines, took, rss>>20)
-	if lines != fmt.Sprint(n) || rss > 200<<20 {
+	if lines != fmt.Sprint(n) || rss > 200<<20 && !raceDetector {
 		t.Errorf("%s letters, want %d, with %d MiB", lines, n, rss>>20)
 	}
 	lines, errs, took, rss = look("stats")
