@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -245,13 +247,23 @@ func TestTopOutlivesItsBroker(t *testing.T) {
 	x := newTerminal(t, nil, "top", "-b", addr, "--interval", "500ms")
 	at := x.sees(0, "LIVE")
 	at = x.sees(at, "does not exist yet")
-	if err := b.Close(); err != nil {
-		t.Fatal(err)
+	var first int64
+	for n := range 5 {
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		at = x.sees(at, "STALE")
+		b = open(addr)
+		at = x.sees(at, "LIVE")
+		rss := residentOf(t, x.cmd.Process.Pid)
+		if n == 0 {
+			first = rss
+		}
+		if rss > first+(16<<20) && !raceDetector {
+			t.Errorf("after outage %d it holds %d MiB, after the first %d", n+1, rss>>20, first>>20)
+		}
 	}
-	at = x.sees(at, "STALE")
-	b = open(addr)
 	defer b.Close()
-	x.sees(at, "LIVE")
 	x.types("q")
 	if code := x.ends(3 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -289,4 +301,19 @@ func TestVersionOnAMuteTerminalTakesNoTime(t *testing.T) {
 		}
 	}
 	t.Errorf("the fastest of eight took %s", best)
+}
+
+// residentOf is the memory that a process holds, in bytes.
+func residentOf(t *testing.T, pid int) int64 {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Skipf("memory of a process is read from /proc: %v", err)
+	}
+	_, rest, _ := strings.Cut(string(raw), "VmRSS:")
+	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
 }
