@@ -1,5 +1,6 @@
-// Package dlq reads dead letters: it finds, counts, shows and exports them. A letter is a record of a dead-letter topic,
-// named partition/offset. The package returns values, never text for a screen, and changes nothing.
+// Package dlq looks after dead letters: it finds, counts, shows and exports them, and plans and carries out what an operator
+// decides about them, with a ledger of who did what. A letter is a record of a dead-letter topic, named partition/offset. The
+// package returns values, never text for a screen.
 package dlq
 
 import (
