@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,12 +28,18 @@ orderctl dlq show 7/31 --headers
 # its bytes, as they were sent
 orderctl dlq show 7/31 --raw > order.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withLetters(cmd, args, f, func(ctx context.Context, s *session, r *dlq.Reader, sel dlq.Selection) error {
-				if raw && len(sel.IDs) > 1 {
-					return badUsage(cmd, "", "--raw shows one letter, not %d", len(sel.IDs))
-				}
-				return runDLQShow(ctx, s, r, sel.IDs, headers, raw)
-			})
+			s, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			sel, err := f.selection(cmd, args, a.env)
+			if err != nil {
+				return err
+			}
+			if raw && len(sel.IDs) > 1 {
+				return badUsage(cmd, "", "--raw shows one letter, not %d", len(sel.IDs))
+			}
+			return s.showLetters(cmd.Context(), f.topic, sel.IDs, headers, raw)
 		},
 	}
 	f.addTopic(a, cmd)
@@ -43,9 +50,14 @@ orderctl dlq show 7/31 --raw > order.json`,
 	return cmd
 }
 
-func runDLQShow(ctx context.Context, s *session, r *dlq.Reader, ids []dlq.ID, headers, raw bool) error {
+func (s *session) showLetters(ctx context.Context, topic string, ids []dlq.ID, headers, raw bool) (err error) {
+	room, err := s.openLetters(ctx, topic)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, room.close()) }()
 	for i, id := range ids {
-		d, err := r.Show(ctx, id)
+		d, err := room.reader.Show(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -58,7 +70,7 @@ func runDLQShow(ctx context.Context, s *session, r *dlq.Reader, ids []dlq.ID, he
 			if i > 0 {
 				s.line("")
 			}
-			s.printLetter(r, d, headers)
+			err = s.printLetter(ctx, room, d, headers)
 		}
 		if err != nil {
 			return err
@@ -77,8 +89,12 @@ func (s *session) printRaw(value []byte) error {
 	return err
 }
 
-func (s *session) printLetter(r *dlq.Reader, d dlq.Detail, headers bool) {
-	l := d.Letter
+func (s *session) printLetter(ctx context.Context, room *letterRoom, d dlq.Detail, headers bool) error {
+	r, l := room.reader, d.Letter
+	known, err := s.against(ctx, room, d)
+	if err != nil {
+		return err
+	}
 	field := func(name, value string) {
 		if value == "" {
 			return
@@ -110,7 +126,8 @@ func (s *session) printLetter(r *dlq.Reader, d dlq.Detail, headers bool) {
 	field("headers of", l.Dialect)
 	field("database", rowText(d))
 	field("ledger", ledgerText(l))
-	for _, w := range warningsOf(d, usualReplays) {
+	field("order row", known.order)
+	for _, w := range append(warningsOf(d, s.cfg.DLQ.MaxReplays), known.warnings...) {
 		field("warning", w)
 	}
 	for _, o := range d.Related {
@@ -129,6 +146,7 @@ func (s *session) printLetter(r *dlq.Reader, d dlq.Detail, headers bool) {
 	if next := nextOf(l); next != "" {
 		s.note("next: orderctl %s", fmt.Sprintf(next, s.dlqFlags(r)))
 	}
+	return nil
 }
 
 // nextOf is the command that a letter asks for; %s stands for the flags that name its topic.
@@ -191,9 +209,6 @@ func ledgerText(l dlq.Letter) string {
 	}
 	return text
 }
-
-// usualReplays is how often a letter is replayed before a plan warns, where nothing else is said.
-const usualReplays = 3
 
 // warningsOf are what speaks against a replay, as a plan would say it. A plan knows more: it looks at the targets and at the
 // order as well.
