@@ -6,6 +6,7 @@ import (
 
 	"commerce.internal/orderctl/internal/dlq"
 	"commerce.internal/orderctl/internal/order"
+	"commerce.internal/orderctl/internal/queue"
 )
 
 // against is what the database and a plan would say of a letter that is shown.
@@ -62,4 +63,37 @@ func meaningOfWarning(w dlq.Warning) string {
 		return "its replay topic, or the partition there, does not exist"
 	}
 	return ""
+}
+
+// warningsOf are what speaks against a replay, as a plan would say it. A plan knows more: it looks at the targets and at the
+// order as well.
+func warningsOf(d dlq.Detail, maxReplays int) []string {
+	var w []string
+	l := d.Letter
+	if l.Lost {
+		w = append(w, "lost: the source record is gone or another one")
+	}
+	if _, known := l.Seq(); !known {
+		w = append(w, "origin-unknown: a replay needs --to topic=X")
+	}
+	if l.State != dlq.Undecided && l.State != dlq.Lost && l.State != dlq.Discarded {
+		w = append(w, "handled: the letter is past")
+	}
+	if maxReplays > 0 && l.Trail.ReplayCount >= maxReplays {
+		w = append(w, fmt.Sprintf("loop: replayed %d times already", l.Trail.ReplayCount))
+	}
+	if l.Trail.Class == queue.ClassBlocked {
+		for _, o := range d.Related {
+			mine, a := l.Seq()
+			theirs, b := o.Seq()
+			if a && b && theirs < mine && o.State == dlq.Undecided {
+				w = append(w, "head-missing: "+o.ID.String()+" of this order is in front of it")
+				break
+			}
+		}
+	}
+	if !d.Store && l.Dialect == dlq.DialectOwn {
+		w = append(w, "no-store: whether its message is done, or the order went on, is not known")
+	}
+	return w
 }

@@ -89,25 +89,38 @@ func (s *session) printRaw(value []byte) error {
 	return err
 }
 
+// field is one line of a letter: its name, and its value, which a terminal gets folded.
+func (s *session) field(name, value string) {
+	if value == "" {
+		return
+	}
+	lines := []string{value}
+	if s.env.stdoutTerminal { // elsewhere a line is a line
+		lines = fold(text.Safe(value), max(20, s.env.width()-11))
+	}
+	for _, line := range lines {
+		s.line(fmt.Sprintf("%-10s %s", name, line))
+		name = ""
+	}
+}
+
+// printRelated tells the other letters of the order.
+func (s *session) printRelated(r *dlq.Reader, d dlq.Detail) {
+	for _, o := range d.Related {
+		s.field("also dead", fmt.Sprintf("%s %s %s, %s", o.ID, o.Trail.Class, o.Trail.MsgID, o.State))
+	}
+	if d.Partial {
+		s.field("", "there are more letters of this order: orderctl dlq list "+s.dlqFlags(r)+"--order-id "+d.Letter.OrderID()+" --state any")
+	}
+}
+
 func (s *session) printLetter(ctx context.Context, room *letterRoom, d dlq.Detail, headers bool) error {
 	r, l := room.reader, d.Letter
 	known, err := s.against(ctx, room, d)
 	if err != nil {
 		return err
 	}
-	field := func(name, value string) {
-		if value == "" {
-			return
-		}
-		lines := []string{value}
-		if s.env.stdoutTerminal { // elsewhere a line is a line
-			lines = fold(text.Safe(value), max(20, s.env.width()-11))
-		}
-		for _, line := range lines {
-			s.line(fmt.Sprintf("%-10s %s", name, line))
-			name = ""
-		}
-	}
+	field := s.field
 	name := l.ID.String()
 	if l.Copies > 1 {
 		name += fmt.Sprintf(" x%d", l.Copies)
@@ -130,12 +143,7 @@ func (s *session) printLetter(ctx context.Context, room *letterRoom, d dlq.Detai
 	for _, w := range append(warningsOf(d, s.cfg.DLQ.MaxReplays), known.warnings...) {
 		field("warning", w)
 	}
-	for _, o := range d.Related {
-		field("also dead", fmt.Sprintf("%s %s %s, %s", o.ID, o.Trail.Class, o.Trail.MsgID, o.State))
-	}
-	if d.Partial {
-		field("", "there are more letters of this order: orderctl dlq list "+s.dlqFlags(r)+"--order-id "+l.OrderID()+" --state any")
-	}
+	s.printRelated(r, d)
 	if headers {
 		for _, h := range l.Headers {
 			field("header", h.Name+": "+string(h.Value))
@@ -208,39 +216,6 @@ func ledgerText(l dlq.Letter) string {
 		text += ": " + e.Reason
 	}
 	return text
-}
-
-// warningsOf are what speaks against a replay, as a plan would say it. A plan knows more: it looks at the targets and at the
-// order as well.
-func warningsOf(d dlq.Detail, maxReplays int) []string {
-	var w []string
-	l := d.Letter
-	if l.Lost {
-		w = append(w, "lost: the source record is gone or another one")
-	}
-	if _, known := l.Seq(); !known {
-		w = append(w, "origin-unknown: a replay needs --to topic=X")
-	}
-	if l.State != dlq.Undecided && l.State != dlq.Lost && l.State != dlq.Discarded {
-		w = append(w, "handled: the letter is past")
-	}
-	if maxReplays > 0 && l.Trail.ReplayCount >= maxReplays {
-		w = append(w, fmt.Sprintf("loop: replayed %d times already", l.Trail.ReplayCount))
-	}
-	if l.Trail.Class == queue.ClassBlocked {
-		for _, o := range d.Related {
-			mine, a := l.Seq()
-			theirs, b := o.Seq()
-			if a && b && theirs < mine && o.State == dlq.Undecided {
-				w = append(w, "head-missing: "+o.ID.String()+" of this order is in front of it")
-				break
-			}
-		}
-	}
-	if !d.Store && l.Dialect == dlq.DialectOwn {
-		w = append(w, "no-store: whether its message is done, or the order went on, is not known")
-	}
-	return w
 }
 
 func (s *session) printBody(d dlq.Detail) {
