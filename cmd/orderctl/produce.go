@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -74,7 +76,7 @@ func (f *produceFlags) add(cmd *cobra.Command) {
 	durationFlag(fs, &f.duration, "duration", "", 0, 0, "end after a `DURATION`; 0s: no end")
 	fs.StringVar(&f.file, "file", "", "send the orders of a `FILE`, one a line (.gz too; - is stdin)")
 	enumFlag(cmd, fs, &f.via, "via", "", "kafka", []string{"kafka", "http"}, "`TARGET`")
-	fs.StringVar(&f.url, "url", "http://127.0.0.1:8080", "`URL` of the API, for --via http")
+	fs.StringVar(&f.url, "url", "", "`URL` of the API, for --via http; default: where serve.addr listens")
 	fs.IntVar(&f.connections, "connections", produce.DefaultConnections, "connections to the API, `N`")
 	fs.StringArrayVar(&f.headers, "header", nil, "header of every request, `'NAME: VALUE'`; not for secrets")
 	fs.StringVar(&f.tokenFile, "token-file", "", "`FILE` with a bearer token")
@@ -194,7 +196,7 @@ func runProduce(ctx context.Context, s *session, f produceFlags, o produce.Optio
 // target connects what the orders are sent to.
 func (s *session) target(ctx context.Context, f produceFlags, o *produce.Options, logs *obs.Logs) (func() error, error) {
 	if f.via == "http" {
-		h := &produce.HTTP{URL: f.url, Connections: f.connections, Headers: f.headers}
+		h := &produce.HTTP{URL: cmp.Or(f.url, apiURL(s.cfg.Serve.Addr)), Connections: f.connections, Headers: f.headers}
 		if err := readSecret(f.tokenFile, "token-file", func(b []byte) { h.Token = strings.TrimSpace(string(b)) }); err != nil {
 			return nil, err
 		}
@@ -222,6 +224,18 @@ func (s *session) target(ctx context.Context, f produceFlags, o *produce.Options
 		defer cancel()
 		return p.Close(ctx)
 	}, nil
+}
+
+// apiURL is where this machine reaches an API that listens on addr: all interfaces include the loopback one.
+func apiURL(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "http://" + addr // the run says what is wrong with it
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 func readSecret(path, flag string, use func([]byte)) error {

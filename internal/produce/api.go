@@ -16,6 +16,7 @@ import (
 
 const (
 	dialTimeout  = 5 * time.Second
+	probeTimeout = 5 * time.Second
 	laneRoom     = 16 // orders that wait for one connection when their order matters
 	loadTestName = "Orderctl-Load-Test"
 )
@@ -56,9 +57,6 @@ func openAPI(ctx context.Context, o Options, t *tally) (*apiTarget, error) {
 	if h.Connections < 1 || h.Connections > 10_000 {
 		return nil, usage("connections %d: must be 1 to 10000", h.Connections)
 	}
-	if err := probe(ctx, where, secure.Clone()); err != nil {
-		return nil, err
-	}
 	a := &apiTarget{
 		o: o, url: where.String(), header: header, tally: t, timeout: h.Timeout, any: make(chan *shot), seed: maphash.MakeSeed(),
 		client: &http.Client{
@@ -69,6 +67,10 @@ func openAPI(ctx context.Context, o Options, t *tally) (*apiTarget, error) {
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+	}
+	if err := a.probe(ctx, where.Host); err != nil {
+		a.client.CloseIdleConnections()
+		return nil, err
 	}
 	// Requests outlive a Ctrl-C: it drains them. drain cuts them off at its bound.
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))

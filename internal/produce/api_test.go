@@ -61,9 +61,20 @@ func problem(w http.ResponseWriter, status int, code string) {
 
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(alive(h))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// alive answers the question with which a run begins.
+func alive(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func overHTTP(url string) produce.Options {
@@ -182,12 +193,52 @@ func TestAnAPIThatIsNotThereIsAnErrorAtOnce(t *testing.T) {
 	}
 }
 
+// A port that accepts and never answers is unreachable too: nothing of the run has begun, so nothing is unknown.
+func TestAMuteAPIIsUnreachable(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // the kernel accepts, and nobody reads
+	o := overHTTP("http://" + l.Addr().String())
+	o.HTTP.Timeout = 200 * time.Millisecond
+	begin := time.Now()
+	err = runError(t, o)
+	var e *produce.Error
+	if !errors.As(err, &e) || e.ExitCode() != 3 || !strings.Contains(err.Error(), l.Addr().String()+" did not answer within 200ms (TCP connected)") {
+		t.Errorf("error %v", err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// Whoever answers is there: the run finds out itself what becomes of its orders.
+func TestAnAPIThatRefusesTheFirstQuestionIsAsked(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method != http.MethodPost {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer s.Close()
+	o := overHTTP(s.URL)
+	o.Count = 2
+	if r := run(t.Context(), t, o); r.Acknowledged != 2 || r.ExitCode() != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
 // Connections that are refused in the middle of a run certainly wrote nothing; those that are cut may have.
 func TestARequestWithoutConnectionWasNotSent(t *testing.T) {
 	t.Parallel()
 	var served atomic.Int64
 	var s *httptest.Server
-	s = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s = httptest.NewUnstartedServer(alive(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if served.Add(1) == 3 {
 			_ = s.Listener.Close()
@@ -199,7 +250,7 @@ func TestARequestWithoutConnectionWasNotSent(t *testing.T) {
 		}
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusAccepted)
-	}))
+	})))
 	s.Start()
 	defer s.Close()
 	o := overHTTP(s.URL)

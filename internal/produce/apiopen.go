@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -71,26 +72,36 @@ func tlsConfig(caCert []byte) (*tls.Config, error) {
 	return c, nil
 }
 
-// probe connects once: an API that is not there is an error, not a run of failures.
-func probe(ctx context.Context, u *url.URL, secure *tls.Config) error {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	addr := net.JoinHostPort(u.Hostname(), port)
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+// probe asks once whether somebody answers: an API that is not there, or mute, is an error and not a run of failures. What
+// it answers does not matter: it may want a token, or a proxy may stand before it.
+func (a *apiTarget) probe(ctx context.Context, host string) error {
+	patience := min(probeTimeout, a.timeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var conn net.Conn
-	var err error
-	if u.Scheme == "https" {
-		conn, err = (&tls.Dialer{Config: secure}).DialContext(ctx, "tcp", addr)
-	} else {
-		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodOptions, a.url, nil)
 	if err != nil {
-		return &Error{Err: fmt.Errorf("connect to the order API at %s: %w", addr, err), Code: 3, Help: "is `orderctl serve` running there? --url names it"}
+		return fmt.Errorf("ask the order API: %w", err)
 	}
-	return conn.Close()
+	req.Header = a.header.Clone()
+	resp, err := a.client.Do(req)
+	if err == nil {
+		return resp.Body.Close()
+	}
+	var wrapped *url.Error // its text repeats the address
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	const help = "is `orderctl serve` running there? --url names it"
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		err = fmt.Errorf("connect to the order API at %s: %w", host, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("the order API at %s did not answer within %s (TCP connected): %w", host, patience, err)
+	default:
+		err = fmt.Errorf("ask the order API at %s: %w", host, err)
+	}
+	return &Error{Err: err, Code: 3, Help: help}
 }
 
 // validName reports whether s is a token of RFC 9110, which names of headers are.
