@@ -43,66 +43,94 @@ func (d *Discard) Fits(l Letter) bool {
 	return l.State == Undecided || l.State == Lost
 }
 
+func (d *Discard) kind() JobKind {
+	if d.Undo {
+		return KindUndo
+	}
+	return KindDiscard
+}
+
 // Run decides the letters, batch by batch.
 func (d *Discard) Run(ctx context.Context, letters []Letter) (Discarding, error) {
 	sum := Discarding{Job: d.Job}
 	fit := slices.DeleteFunc(slices.Clone(letters), func(l Letter) bool { return !d.Fits(l) })
 	sum.Handled = len(letters) - len(fit)
 	slices.SortFunc(fit, func(a, b Letter) int { return a.ID.compare(b.ID) })
-	kind := KindDiscard
-	if d.Undo {
-		kind = KindUndo
-	}
 	names := make([]string, len(fit))
 	for i, l := range fit {
 		names[i] = l.ID.String()
 	}
-	sha := sha256.Sum256([]byte(string(kind) + " " + strings.Join(names, " ")))
-	j, err := d.open(ctx, JobEntry{ID: d.Job, Kind: kind, Planned: len(fit), Reason: d.Reason, PlanSHA256: hex.EncodeToString(sha[:])})
+	sha := sha256.Sum256([]byte(string(d.kind()) + " " + strings.Join(names, " ")))
+	j, err := d.open(ctx, JobEntry{ID: d.Job, Kind: d.kind(), Planned: len(fit), Reason: d.Reason, PlanSHA256: hex.EncodeToString(sha[:])})
 	if err != nil {
 		return sum, err
 	}
-	return sum, j.during(ctx, func(ctx context.Context) (JobState, error) {
-		if err := d.resume(ctx, j); err != nil {
+	err = j.during(ctx, func(ctx context.Context) (JobState, error) {
+		resumed, err := d.resume(ctx, j)
+		if err != nil {
 			return JobFailed, err
 		}
-		for batch := range slices.Chunk(fit, maxBatch) {
-			select {
-			case <-d.Stop:
-				sum.Stopped = true
-				return JobInterrupted, nil
-			default:
-			}
-			if err := j.mine(ctx); err != nil {
-				return JobFailed, err
-			}
-			if err := d.batch(ctx, j, batch); err != nil {
-				return JobFailed, err
-			}
-			sum.Done += len(batch)
-			if d.Progress != nil {
-				d.Progress(sum.Done, len(fit))
-			}
+		return d.all(ctx, j, d.meanwhile(fit, resumed, &sum), &sum)
+	})
+	return sum, err
+}
+
+// meanwhile leaves out what was decided between the choice of the letters and now: an operator may have thought for long.
+// What this run has finished for an earlier one is done.
+func (d *Discard) meanwhile(fit []Letter, resumed map[ID]JobKind, sum *Discarding) []Letter {
+	still := DecisionReopened // an entry that leaves something to do
+	if d.Undo {
+		still = DecisionDiscarded
+	}
+	return slices.DeleteFunc(fit, func(l Letter) bool {
+		e, decided := d.Ledger.Decides(l)
+		if !decided || e.State == still {
+			return false
 		}
-		return JobFinished, nil
+		if resumed[l.ID] == d.kind() {
+			sum.Done++
+		} else {
+			sum.Handled++
+		}
+		return true
 	})
 }
 
-// batch notes the intent, sends the records, and writes the ledger. All of it may be done again: the worker compares.
-func (d *Discard) batch(ctx context.Context, j *job, letters []Letter) error {
-	intent := &Intent{Batch: 1, Ends: map[string]int64{}}
-	for _, l := range letters {
-		intent.Letters = append(intent.Letters, l.ID.String())
+func (d *Discard) all(ctx context.Context, j *job, left []Letter, sum *Discarding) (JobState, error) {
+	total, number := sum.Done+len(left), 0
+	for batch := range slices.Chunk(left, maxBatch) {
+		select {
+		case <-d.Stop:
+			sum.Stopped = true
+			return JobInterrupted, nil
+		default:
+		}
+		if err := j.mine(ctx); err != nil {
+			return JobFailed, err
+		}
+		number++
+		intent := &Intent{Batch: number, Ends: map[string]int64{}}
+		for _, l := range batch {
+			intent.Letters = append(intent.Letters, l.ID.String())
+		}
+		// All of the batch may be done again: the worker compares.
+		if err := j.note(ctx, func(e *JobEntry) { e.Intent, e.Planned = intent, len(left) }); err != nil {
+			return JobFailed, err
+		}
+		failpoint.Hit("discard-intended")
+		if err := d.decide(ctx, j.entry, batch); err != nil {
+			return JobFailed, err
+		}
+		j.progress(len(batch))
+		sum.Done += len(batch)
+		if d.Progress != nil {
+			d.Progress(sum.Done, total)
+		}
 	}
-	if err := j.note(ctx, func(e *JobEntry) { e.Intent = intent }); err != nil {
-		return err
+	if len(left) == 0 {
+		return JobFinished, j.note(ctx, func(e *JobEntry) { e.Planned = 0 })
 	}
-	failpoint.Hit("discard-intended")
-	if err := d.decide(ctx, j.entry, letters); err != nil {
-		return err
-	}
-	j.progress(len(letters))
-	return nil
+	return JobFinished, nil
 }
 
 // decide sends the records of some letters, then writes the ledger, in the name of a job.
@@ -144,44 +172,62 @@ func (d *Discard) control(l Letter, job, what string) (m queue.Message, ok bool)
 	return queue.Message{Topic: d.Names.Replay(), Partition: o.Partition, Key: l.Key, Headers: t.Append(nil), Time: d.Now()}, true
 }
 
-// resume finishes what an earlier job had begun when it ended: perhaps its records were sent and nothing says why.
-func (d *Discard) resume(ctx context.Context, j *job) error {
+// resume finishes what an earlier job had begun when it ended: perhaps its records were sent and nothing says why. It
+// returns the letters that this decided, and how.
+func (d *Discard) resume(ctx context.Context, j *job) (map[ID]JobKind, error) {
+	resumed := map[ID]JobKind{}
 	for _, other := range d.Ledger.Jobs() {
 		if other.Intent == nil || other.Kind == KindReplay || other.ID == j.entry.ID || other.running(d.Now()) {
 			continue
 		}
-		var open []Letter
-		for _, s := range other.Intent.Letters {
-			id, err := ParseID(s)
-			if err != nil {
-				continue
-			}
-			if said, ok := d.Ledger.Of(id); ok && !said.At.Before(other.Began) {
-				continue
-			}
-			l, err := d.Reader.At(ctx, id)
-			if errors.Is(err, queue.ErrNotFound) {
-				continue // retention has taken it
-			}
-			if err != nil {
-				return fmt.Errorf("go on with %s: %w", other.ID, err)
-			}
-			open = append(open, l)
+		open, err := d.undone(ctx, other)
+		if err != nil {
+			return nil, fmt.Errorf("go on with %s: %w", other.ID, err)
 		}
 		if len(open) == 0 {
 			continue
 		}
 		if err := d.decide(ctx, other, open); err != nil {
-			return err
+			return nil, err
 		}
-		other.Intent, other.State = nil, JobFinished
+		other.Done = d.Ledger.count(other.ID) + len(open)
+		other.Intent, other.State = nil, JobInterrupted
+		if other.Done >= other.Planned {
+			other.State = JobFinished
+		}
 		m, err := other.record(d.Ledger.Topic, d.Now())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := write(ctx, d.Producer, []queue.Message{m}); err != nil {
-			return err
+			return nil, err
+		}
+		for _, l := range open {
+			resumed[l.ID] = other.Kind
 		}
 	}
-	return nil
+	return resumed, d.Ledger.refresh(ctx, d.Log)
+}
+
+// undone are the letters of the batch that a job had in hand of which nothing was said since.
+func (d *Discard) undone(ctx context.Context, j JobEntry) ([]Letter, error) {
+	var open []Letter
+	for _, s := range j.Intent.Letters {
+		id, err := ParseID(s)
+		if err != nil {
+			continue
+		}
+		if said, ok := d.Ledger.Of(id); ok && !said.At.Before(j.Began) {
+			continue
+		}
+		l, err := d.Reader.At(ctx, id)
+		if errors.Is(err, queue.ErrNotFound) {
+			continue // retention has taken it
+		}
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, l)
+	}
+	return open, nil
 }

@@ -152,3 +152,110 @@ func TestADiscardThatDiesIsFinishedByTheNext(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasDecidedWhileTheOperatorThoughtIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name       string
+		undo       bool
+		before     dlq.Decision
+		meanwhile  dlq.Decision
+		done, past int
+	}{
+		{"replayed by another", false, "", dlq.DecisionReplayed, 1, 1},
+		{"discarded by another", false, "", dlq.DecisionDiscarded, 1, 1},
+		{"reopened by another", false, "", dlq.DecisionReopened, 2, 0},
+		{"reopened by another, before an undo", true, dlq.DecisionDiscarded, dlq.DecisionReopened, 1, 1},
+		{"replayed by another, before an undo", true, dlq.DecisionDiscarded, dlq.DecisionReplayed, 1, 1},
+		{"discarded again, before an undo", true, dlq.DecisionDiscarded, dlq.DecisionDiscarded, 2, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.letters(2)
+			enter := func(letter string, state dlq.Decision) {
+				b.enter(letter, dlq.Entry{State: state, Job: "other", Operator: "you@there", At: b.clock()})
+			}
+			if tt.before != "" {
+				enter("0/0", tt.before)
+				enter("1/0", tt.before)
+			}
+			sum, err := b.discard(dlq.Selection{}, func(d *dlq.Discard) {
+				d.Undo = tt.undo
+				d.Now = func() time.Time { // asked only once the letters are chosen
+					if tt.meanwhile != "" {
+						state := tt.meanwhile
+						tt.meanwhile = ""
+						enter("1/0", state)
+					}
+					return b.clock()
+				}
+			})
+			if err != nil || sum.Done != tt.done || sum.Handled != tt.past {
+				t.Errorf("%+v, %v; want %d done, %d left alone", sum, err, tt.done, tt.past)
+			}
+			if n := len(b.sent(b.names.Replay())); n != tt.done {
+				t.Errorf("%d records for the worker, want %d", n, tt.done)
+			}
+		})
+	}
+}
+
+func TestTheRecordOfADiscard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.letters(2)
+	l, _ := b.reader()
+	letter, err := l.At(t.Context(), dlq.ID{Partition: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	only := dlq.Selection{IDs: []dlq.ID{letter.ID}}
+	for i, want := range []string{"true", "undo"} {
+		sum, err := b.discard(only, func(d *dlq.Discard) { d.Undo = i == 1 })
+		if err != nil || sum.Done != 1 {
+			t.Fatalf("%s: %+v, %v", want, sum, err)
+		}
+		r := b.topics[b.names.Replay()][letter.Trail.Origin.Partition][i]
+		trail := queue.ReadTrail(r.Headers)
+		if r.Value != nil || string(r.Key) != string(letter.Key) {
+			t.Errorf("%s: key %q, value %q; want the letter's key and no value", want, r.Key, r.Value)
+		}
+		wanted := queue.Trail{
+			Discard: want, Hop: letter.Trail.Hop, Origin: letter.Trail.Origin, Group: "g", MsgID: letter.Trail.MsgID, Fingerprint: letter.Trail.Fingerprint,
+			ReplayID: sum.Job, ReplayOf: "1/0",
+		}
+		if trail != wanted {
+			t.Errorf("%s: headers\n%+v, want\n%+v", want, trail, wanted)
+		}
+	}
+}
+
+// Whoever goes on with a discard that died counts what it finishes as done, and the ledger tells how far both have come.
+func TestAResumedDiscardIsCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.letters(3)
+	b.fate = func(n int, _ queue.Message) (bool, error) { return true, map[bool]error{true: errDied}[n == 3] }
+	if _, err := b.discard(undecided()); !errors.Is(err, errDied) {
+		t.Fatal(err)
+	}
+	b.fate, b.dead = nil, false
+	b.later(31 * time.Second)
+	sum, err := b.discard(undecided())
+	if err != nil || sum.Done != 3 || sum.Handled != 0 {
+		t.Errorf("%+v, %v; want all 3 done", sum, err)
+	}
+	_, l := b.reader()
+	for _, j := range l.Jobs() {
+		want := map[bool]int{true: 0, false: 3}[j.ID == sum.Job]
+		if j.State != dlq.JobFinished || j.Planned != want || j.Done != want || j.Intent != nil {
+			t.Errorf("job %+v, want finished with %d letters", j, want)
+		}
+	}
+	for p := range int32(3) {
+		if e, _ := l.Of(dlq.ID{Partition: p}); e.Job == sum.Job {
+			t.Errorf("%d/0 was decided again by %s", p, e.Job)
+		}
+	}
+}
