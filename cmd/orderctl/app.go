@@ -22,6 +22,7 @@ type app struct {
 	stdout *stream
 	global globals
 	loaded *config.Loaded // once a command has loaded it
+	own    string         // the configuration that the command itself writes; "": none
 
 	stop        context.CancelCauseFunc
 	interrupted atomic.Int32 // the exit code of the first signal
@@ -94,7 +95,7 @@ func (a *app) load(cmd *cobra.Command) (*session, error) {
 
 // read is load for a command that tells the warnings itself.
 func (a *app) read(cmd *cobra.Command) (*session, error) {
-	in := config.Input{Path: a.global.config, Environ: a.env.environ}
+	in := config.Input{Path: a.global.config, Own: a.own, Environ: a.env.environ}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		key := f.Annotations[annotationKey]
 		if len(key) == 0 {

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +44,7 @@ orderctl dev --broker-only --kafka-addr 127.0.0.1:19092
 # begin again
 orderctl dev --reset --yes`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.own = o.ownConfig(a.env)
 			s, err := a.load(cmd)
 			if err != nil {
 				return err
@@ -69,6 +70,15 @@ orderctl dev --reset --yes`,
 		exitUsage, "", exitNeedsYes, "--reset off a terminal")
 	seeAlso(cmd, "orderctl produce", "orderctl lag", "orderctl serve", "orderctl consume")
 	return cmd
+}
+
+// ownConfig is the file that this dev will write, and that users are told to export: before the first start, and after its
+// data was deleted, it is not there.
+func (o devOptions) ownConfig(e env) string {
+	if o.ephemeral {
+		return ""
+	}
+	return (&devData{dir: cmp.Or(o.dataDir, devDir(e))}).configPath()
 }
 
 // check refuses what dev cannot do, before it touches anything.
@@ -146,7 +156,7 @@ func (s *session) runDevQueue(ctx context.Context, b *base, k *broker.Broker, d 
 		return errors.Join(err, api.Close())
 	}
 	return b.around(ctx, adminListener, func(ctx context.Context) (err error) {
-		p, err := s.openDevPlant(ctx, b, d, api.Addr().String())
+		p, err := s.openDevPlant(ctx, b, k, d, api.Addr().String())
 		if err != nil {
 			return errors.Join(err, api.Close())
 		}
@@ -169,7 +179,7 @@ func (s *session) runDevQueue(ctx context.Context, b *base, k *broker.Broker, d 
 }
 
 // openDevPlant makes the topics and opens database, worker and API on them.
-func (s *session) openDevPlant(ctx context.Context, b *base, d *devData, api string) (*plant, error) {
+func (s *session) openDevPlant(ctx context.Context, b *base, k *broker.Broker, d *devData, api string) (*plant, error) {
 	adm := topicAdmin{admin.New(s.kafka("dev", b.logs.Log))}
 	steps, err := setup.Plan(ctx, adm, s.want())
 	if err != nil {
@@ -181,7 +191,12 @@ func (s *session) openDevPlant(ctx context.Context, b *base, d *devData, api str
 	if err := d.writeConfig(s, api); err != nil {
 		return nil, err
 	}
-	return s.openPlant(ctx, b, "dev", plantOptions{intake: true, worker: true, tests: true})
+	if w := d.forgotten(k.Committed(s.cfg.Consume.Group, s.cfg.Consume.Topic), s.cfg.Consume.Group); w != "" {
+		s.say(w)
+	}
+	b.ops.Add(diskCheck(k))
+	p, err := s.openPlant(ctx, b, "dev", plantOptions{intake: true, worker: true, tests: true, full: k.Full})
+	return p, d.unusable(err)
 }
 
 // demo lets the recorded orders flow in, through a producer of their own.
@@ -206,7 +221,7 @@ func (s *session) pointAt(brokerAddr string, d *devData) {
 	c.Topics = config.Topics{
 		Partitions: devPartitions, ReplicationFactor: 1, MinInsyncReplicas: 1, Retention: c.Topics.Retention, DLQRetention: c.Topics.DLQRetention,
 	}
-	c.Store.Driver, c.Store.DSN, c.Store.Migrate = "sqlite", config.NewDSN(filepath.Join(d.dir, "orders.db")), "true"
+	c.Store.Driver, c.Store.DSN, c.Store.Migrate = "sqlite", config.NewDSN(d.database()), "true"
 	c.Serve.Drain.Delay = 0 // there is no load balancer that would have to notice
 }
 

@@ -32,7 +32,7 @@ func lagCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"hostile-group": func(ts *testscript.TestScript, _ bool, _ []string) {
 			_, cl := scriptClient(ts)
 			defer cl.Close()
-			commitAt(ts, cl, evil, "orders", 0, 1)
+			commitAt(ts.Check, cl, evil, "orders", 0, 1)
 		},
 	}
 }
@@ -54,10 +54,10 @@ func golden(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 	ts.Check(b.Cluster().DeleteRecords("orders", 2, 40))
 	for p, offset := range map[int32]int64{0: 90, 2: 5, 3: 120} {
-		commitAt(ts, cl, "workers", "orders", p, offset)
+		commitAt(ts.Check, cl, "workers", "orders", p, offset)
 	}
 	for p := range int32(4) {
-		commitAt(ts, cl, "audit", "orders", p, 100)
+		commitAt(ts.Check, cl, "audit", "orders", p, 100)
 	}
 }
 
@@ -72,7 +72,7 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 func commitOffset(ts *testscript.TestScript, _ bool, args []string) {
 	_, cl := scriptClient(ts)
 	defer cl.Close()
-	commitAt(ts, cl, args[0], args[1], int32(number(ts, args[2])), number(ts, args[3]))
+	commitAt(ts.Check, cl, args[0], args[1], int32(number(ts, args[2])), number(ts, args[3]))
 }
 
 func number(ts *testscript.TestScript, s string) int64 {
@@ -93,7 +93,7 @@ func produceAged(ts *testscript.TestScript, cl *kgo.Client, topic string, partit
 	ts.Check(cl.ProduceSync(context.Background(), recs...).FirstErr())
 }
 
-func commitAt(ts *testscript.TestScript, cl *kgo.Client, group, topic string, partition int32, offset int64) {
+func commitAt(check func(error), cl *kgo.Client, group, topic string, partition int32, offset int64) {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.Generation = group, -1
 	rt, rp := kmsg.NewOffsetCommitRequestTopic(), kmsg.NewOffsetCommitRequestTopicPartition()
@@ -101,8 +101,8 @@ func commitAt(ts *testscript.TestScript, cl *kgo.Client, group, topic string, pa
 	rt.Topic, rt.Partitions = topic, append(rt.Partitions, rp)
 	req.Topics = append(req.Topics, rt)
 	res, err := req.RequestWith(context.Background(), cl)
-	ts.Check(err)
-	ts.Check(kerr.ErrorForCode(res.Topics[0].Partitions[0].ErrorCode))
+	check(err)
+	check(kerr.ErrorForCode(res.Topics[0].Partitions[0].ErrorCode))
 }
 
 // maskTimes blots out what no two runs share. Ages keep their width.

@@ -23,6 +23,7 @@ import (
 type plantOptions struct {
 	intake, worker, tests bool
 	tune                  func(*consume.Options) // of the worker; nil: nothing
+	full                  func() error           // why the broker takes no order now; nil: nobody knows before it answers
 }
 
 // plant is the working parts of a process: intake, worker, and what they stand on.
@@ -64,7 +65,7 @@ func (p *plant) open(ctx context.Context, b *base, command string, o plantOption
 		}
 	}
 	if o.intake {
-		return p.openIntake(ctx, b, command, o.tests)
+		return p.openIntake(ctx, b, command, o)
 	}
 	return nil
 }
@@ -171,7 +172,7 @@ func (p *plant) tuned(guards consume.Guards, tune func(*consume.Options)) func(*
 	}
 }
 
-func (p *plant) openIntake(ctx context.Context, b *base, command string, tests bool) error {
+func (p *plant) openIntake(ctx context.Context, b *base, command string, o plantOptions) error {
 	topic := p.s.cfg.Consume.Topic
 	producer, err := p.openProducer(ctx, b, command, topic)
 	if err != nil {
@@ -185,7 +186,11 @@ func (p *plant) openIntake(ctx context.Context, b *base, command string, tests b
 	if p.store != nil {
 		orders = p.store
 	}
-	p.server, err = p.s.server(b, producer, n, orders, p.cache, tests)
+	var to intake = producer
+	if o.full != nil {
+		to = guarded{producer, o.full}
+	}
+	p.server, err = p.s.server(b, to, n, orders, p.cache, o.tests)
 	return err
 }
 

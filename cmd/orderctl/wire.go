@@ -183,7 +183,7 @@ func (s *session) instance() string {
 }
 
 // server builds the order intake.
-func (s *session) server(b *base, p *publish.Producer, partitions int32, orders serve.OrderReader, cache *lag.Cache, tests bool) (*serve.Server, error) {
+func (s *session) server(b *base, p intake, partitions int32, orders serve.OrderReader, cache *lag.Cache, tests bool) (*serve.Server, error) {
 	c := s.cfg.Serve
 	topic := s.cfg.Consume.Topic
 	o := serve.Options{

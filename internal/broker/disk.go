@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -37,8 +38,9 @@ type disk struct {
 	cluster *kfake.Cluster
 	log     *slog.Logger
 
-	refusal *kfake.FaultHandle // nil: writes are taken
-	blind   bool               // the last question had no answer
+	refusal *kfake.FaultHandle        // nil: writes are taken
+	full    atomic.Pointer[DiskError] // the same for others to see
+	blind   bool                      // the last question had no answer
 }
 
 func (d *disk) check(ctx context.Context) {
@@ -56,12 +58,35 @@ func (d *disk) check(ctx context.Context) {
 		d.refusal = d.cluster.Fault(kfake.Fault{
 			Keys: []kmsg.Key{kmsg.Produce, kmsg.OffsetCommit, kmsg.TxnOffsetCommit}, Err: kerr.KafkaStorageError, Count: -1,
 		})
+		d.full.Store(&DiskError{Dir: d.dir, Free: free, Reserve: d.reserve})
 		d.log.ErrorContext(ctx, "disk is full: writes and commits are refused", d.attrs(free)...)
 	case free >= d.reserve && d.refusal != nil:
 		d.refusal.Remove()
 		d.refusal = nil
+		d.full.Store(nil)
 		d.log.InfoContext(ctx, "disk has space again: writes and commits are taken", d.attrs(free)...)
 	}
+}
+
+// Full returns the DiskError for which writes are refused now; nil: they are taken.
+func (b *Broker) Full() error {
+	if e := b.disk.full.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// Committed is how many records of a topic a group has left behind, over all partitions.
+func (b *Broker) Committed(group, topic string) int64 {
+	info := b.cluster.GroupInfo(group)
+	if info == nil {
+		return 0
+	}
+	var n int64
+	for _, c := range info.Commits[topic] {
+		n += max(c.Offset, 0)
+	}
+	return n
 }
 
 func (d *disk) attrs(free uint64) []any {

@@ -46,8 +46,15 @@ func TestAFullDiskRefusesWritesAndCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if err := b.Full(); err != nil {
+		t.Errorf("full before it is: %v", err)
+	}
 	free.Store(256<<20 - 1)
 	b.CheckDisk(t.Context())
+	var told *broker.DiskError
+	if err := b.Full(); !errors.As(err, &told) || told.Free != 256<<20-1 || told.Reserve != 256<<20 {
+		t.Errorf("full: %v", err)
+	}
 	b.CheckDisk(t.Context()) // refuses once, not twice
 	err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte("full")}).FirstErr()
 	if !errors.Is(err, kerr.KafkaStorageError) {
@@ -65,11 +72,17 @@ func TestAFullDiskRefusesWritesAndCommits(t *testing.T) {
 
 	free.Store(256 << 20)
 	b.CheckDisk(t.Context())
+	if err := b.Full(); err != nil {
+		t.Errorf("full after it was: %v", err)
+	}
 	if at := put(t, c, "orders", "after", time.Now()); at != 1 {
 		t.Errorf("next offset %d", at)
 	}
 	if err := commit(t, b.Addr(), "g", "orders", 2); err != nil {
 		t.Errorf("commit with space again: %v", err)
+	}
+	if n, none := b.Committed("g", "orders"), b.Committed("nobody", "orders")+b.Committed("g", "others"); n != 2 || none != 0 {
+		t.Errorf("committed %d, and %d of what is not there", n, none)
 	}
 }
 

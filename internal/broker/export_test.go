@@ -34,6 +34,19 @@ func (w Watch) Silent(group string, info *kfake.GroupInfo) []string {
 	return ids
 }
 
+// Watched returns the ids that the watch has heard in a group.
+func (b *Broker) Watched(group string) []string {
+	b.watch.mu.Lock()
+	defer b.watch.mu.Unlock()
+	var ids []string
+	for k := range b.watch.members {
+		if k.group == group {
+			ids = append(ids, k.id)
+		}
+	}
+	return ids
+}
+
 // Logger returns the log that the broker writes to.
 func (b *Broker) Logger() *slog.Logger { return b.opts.Log }
 

@@ -45,7 +45,7 @@ func newWatch(now func() time.Time) *watch {
 // observe looks at the requests of members. The faults never fail anything: When says no to all.
 func (w *watch) observe(c *kfake.Cluster) {
 	c.Fault(kfake.Fault{
-		Keys: []kmsg.Key{kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.OffsetCommit}, Count: -1,
+		Keys: []kmsg.Key{kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.OffsetCommit, kmsg.ConsumerGroupHeartbeat}, Count: -1,
 		When: func(req kmsg.Request) bool { w.note(req); return false },
 	})
 }
@@ -60,6 +60,8 @@ func (w *watch) note(kreq kmsg.Request) {
 	case *kmsg.HeartbeatRequest:
 		w.heard(req.Group, req.MemberID, 0)
 	case *kmsg.OffsetCommitRequest:
+		w.heard(req.Group, req.MemberID, 0)
+	case *kmsg.ConsumerGroupHeartbeatRequest: // such a member may commit, and then only beat
 		w.heard(req.Group, req.MemberID, 0)
 	}
 }

@@ -3,10 +3,12 @@ package broker_test
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -197,6 +199,93 @@ func TestTheWatchRemovesTheSilentAndSparesTheSlow(t *testing.T) {
 	now = now.Add(time.Second)
 	if ids := w.Silent("loaded", group("m")); len(ids) != 1 {
 		t.Errorf("not removed after two minutes: %v", ids)
+	}
+}
+
+// What silent takes for granted about kfake: a member belongs to its group from the moment its join is taken, also while it
+// waits there; one that has only been given an id does not; every request of a member is seen before it is judged, also one
+// that is refused; a group that nobody knows is nil. When this test fails after an upgrade, silent must be read again.
+func TestWhatTheWatchTakesForGranted(t *testing.T) {
+	t.Parallel()
+	b := open(t, shortSessions)
+	if err := b.CreateTopic("orders", 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	if info := b.Cluster().GroupInfo("g"); info != nil {
+		t.Errorf("a group that nobody knows is %+v", info)
+	}
+	ids := func() (list []string) {
+		for _, m := range b.Cluster().GroupInfo("g").Members {
+			list = append(list, m.MemberID)
+		}
+		slices.Sort(list)
+		return list
+	}
+	one := dial(t, b.Addr())
+	first := one.ask(join("g", "", living, living)).(*kmsg.JoinGroupResponse)
+	one.ask(syncWith("g", first.MemberID, first.Generation, first.Members...))
+
+	two := dial(t, b.Addr())
+	named := join("g", "", living, living)
+	named.Version = 4
+	named.MemberID = two.ask(named).(*kmsg.JoinGroupResponse).MemberID
+	if got := ids(); named.MemberID == "" || !slices.Equal(got, []string{first.MemberID}) {
+		t.Errorf("with an id that was only given out the members are %v", got)
+	}
+	two.send(named)
+	want := []string{first.MemberID, named.MemberID}
+	slices.Sort(want)
+	eventually(t, "the member that waits in its join is one", func() bool { return slices.Equal(ids(), want) })
+
+	seen := b.Watched("g")
+	if len(seen) != 2 {
+		t.Errorf("the watch has heard %v", seen)
+	}
+	stranger := beat("g", "stranger", 1)
+	if code := one.ask(stranger).(*kmsg.HeartbeatResponse).ErrorCode; code != kerr.UnknownMemberID.Code {
+		t.Errorf("a stranger's beat: %d", code)
+	}
+	if seen := b.Watched("g"); !slices.Contains(seen, "stranger") {
+		t.Errorf("a request that was refused was not seen: %v", seen)
+	}
+}
+
+// A member of the newer protocol is listed like any other, and beats with another request.
+func TestAMemberOfTheNewerProtocolIsHeardByItsBeats(t *testing.T) {
+	t.Parallel()
+	b := open(t, nil)
+	if err := b.CreateTopic("orders", 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, b.Addr())
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Version, req.Group, req.MemberID, req.RebalanceTimeoutMillis = 0, "new", "AAAAAAAAAAAAAAAAAAAAAQ", 60_000
+	req.SubscribedTopicNames, req.Topics = []string{"orders"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	resp := c.ask(req).(*kmsg.ConsumerGroupHeartbeatResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		t.Fatal(err)
+	}
+	info := b.Cluster().GroupInfo("new")
+	if len(info.Members) != 1 {
+		t.Fatalf("members %+v", info.Members)
+	}
+	if id := info.Members[0].MemberID; !slices.Equal(b.Watched("new"), []string{id}) {
+		t.Errorf("the watch has heard %v, the member is %s", b.Watched("new"), id)
+	}
+
+	now := time.Unix(1_000_000, 0)
+	w := broker.NewWatch(func() time.Time { return now })
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Group, commit.MemberID = "new", "m"
+	w.Note(commit) // from now on the group is watched
+	beats := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	beats.Group, beats.MemberID = "new", "m"
+	for range 10 {
+		now = now.Add(time.Minute)
+		w.Note(beats)
+		if ids := w.Silent("new", &kfake.GroupInfo{Members: []kfake.GroupMember{{MemberID: "m"}}}); len(ids) != 0 {
+			t.Fatalf("%v was removed although it beats", ids)
+		}
 	}
 }
 

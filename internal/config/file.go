@@ -28,10 +28,10 @@ func Candidates(environ []string) []string {
 // exist.
 func findFile(in Input) (string, []byte, *Problem) {
 	if in.Path != "" {
-		return readNamed(in.Path, Origin{Kind: FromFlag, Name: "--config"})
+		return in.named(in.Path, Origin{Kind: FromFlag, Name: "--config"})
 	}
 	if path := environment(in.Environ)["ORDERCTL_CONFIG"]; path != "" {
-		return readNamed(path, Origin{Kind: FromEnv, Name: "ORDERCTL_CONFIG"})
+		return in.named(path, Origin{Kind: FromEnv, Name: "ORDERCTL_CONFIG"})
 	}
 	for _, path := range Candidates(in.Environ) {
 		b, err := ReadFile(path)
@@ -46,12 +46,26 @@ func findFile(in Input) (string, []byte, *Problem) {
 	return "", nil, nil
 }
 
-func readNamed(path string, from Origin) (string, []byte, *Problem) {
+// named reads a file that somebody named. Only one that the command itself will write may be missing.
+func (in Input) named(path string, from Origin) (string, []byte, *Problem) {
 	b, err := ReadFile(path)
-	if err != nil {
+	switch {
+	case err == nil:
+		return path, b, nil
+	case errors.Is(err, fs.ErrNotExist) && samePath(path, in.Own):
+		return "", nil, nil
+	default:
 		return path, nil, &Problem{Text: err.Error(), From: from, Fix: "'orderctl config init' writes a commented one"}
 	}
-	return path, b, nil
+}
+
+func samePath(a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	x, errX := filepath.Abs(a)
+	y, errY := filepath.Abs(b)
+	return errX == nil && errY == nil && x == y
 }
 
 // ReadFile reads a small regular file. Directories, pipes and devices are refused before anything is read from them, so

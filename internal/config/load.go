@@ -22,6 +22,7 @@ type Flag struct {
 // Input is what a configuration is made of.
 type Input struct {
 	Path    string   // --config; empty: ORDERCTL_CONFIG, else the first that exists of Candidates
+	Own     string   // the file that the command itself writes later; it may be named before it is there. Empty: none
 	Flags   []Flag   // what was given
 	Environ []string // as os.Environ
 }

@@ -208,6 +208,30 @@ func TestAFileThatIsNamedMustExist(t *testing.T) {
 	}
 }
 
+// dev writes the file that it tells users to export: the next dev may start before the file is there again.
+func TestOnlyTheFileOfTheCommandItselfMayBeNamedAndMissing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	own, other := filepath.Join(dir, "orderctl.yaml"), filepath.Join(dir, "other.yaml")
+	named := "ORDERCTL_CONFIG=" + dir + "/x/../orderctl.yaml" // spelled in another way
+	for _, in := range []config.Input{{Path: own, Own: own}, {Environ: []string{named}, Own: own}} {
+		if l, err := config.Load(in); err != nil || l.Path != "" || l.Config.Log.Level != "info" {
+			t.Errorf("%q: %v", l.Path, err)
+		}
+	}
+	for _, in := range []config.Input{{Path: other, Own: own}, {Environ: []string{"ORDERCTL_CONFIG=" + other}, Own: own}, {Path: own}} {
+		if p := problems(t, in)[0]; p.ExitCode() != 2 || !strings.Contains(p.Error(), "no such file") {
+			t.Errorf("%v", p)
+		}
+	}
+	if err := os.WriteFile(own, []byte("log: {level: nonsense}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p := problems(t, config.Input{Path: own, Own: own})[0]; p.ExitCode() != 2 {
+		t.Errorf("a file that is there counts: %v", p)
+	}
+}
+
 func TestContextsChooseInTheUsualOrder(t *testing.T) {
 	t.Parallel()
 	const file = `context: file
