@@ -98,6 +98,44 @@ func TestAFloodOfLettersHaltsItsPartitionOnly(t *testing.T) {
 	}
 }
 
+// An operator buries the record that a halted partition holds. The probe finds that, writes nothing for it, and the good
+// record behind it lets the partition go on at once.
+func TestAHaltedPartitionGoesOnBehindABuriedRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.o.Flood, w.o.Batch = consume.FloodOptions{InRow: 3, Probe: time.Minute}, 1
+		w.store.Refuse = func(e queue.Effect) error {
+			if e.Src.Offset < 4 {
+				return refuseAll()(e)
+			}
+			return nil
+		}
+		w.many(10, 0)
+		worker, stop := w.start(t)
+		pass(30 * time.Second)
+		if n := len(w.letters()); n != 3 || !slices.Contains(reasons(worker, "orders", 0), "flood") {
+			t.Fatalf("%d letters, paused for %q", n, reasons(worker, "orders", 0))
+		}
+		rec := w.log.Records("orders")[3]
+		key := queue.Identify(rec, "orders", order.KeepUnknown)
+		row := queue.Row{RowKey: key, State: queue.StateDead, Hop: 1, Src: rec.Position(), At: queue.Position{Topic: "orders.orders-worker.dlq", Offset: 99}, Control: -1}
+		errs, err := w.store.Apply(t.Context(), w.o.Names.Group, []queue.Lookup{{MsgID: key.MsgID}}, func(int, queue.Seen) queue.Change {
+			return queue.Change{Writes: []queue.Write{{Kind: queue.Insert, Row: row}}}
+		})
+		if err != nil || errs[0] != nil {
+			t.Fatal(errs, err)
+		}
+		pass(31 * time.Second)
+		if n, at := len(w.letters()), w.log.Committed("orders", 0); n != 3 || at != 10 || reasons(worker, "orders", 0) != nil {
+			t.Errorf("%d letters, commit %d, paused for %q; want 3, 10 and not", n, at, reasons(worker, "orders", 0))
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAShareOfLettersHaltsThePartition(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

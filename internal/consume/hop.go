@@ -137,17 +137,7 @@ type replica struct {
 // copyOf makes the copy that a row speaks of: key, value and the user's headers byte for byte, and what the row says. A
 // hop that is repeated after a crash gives the same one.
 func (w *Worker) copyOf(it *item, row queue.Row) *replica {
-	t := it.msg.trail
-	t.Hop, t.Origin, t.Group, t.OrigTime = row.Hop, row.Src, w.o.Names.Group, it.msg.entered
-	if row.Src.Topic != w.o.Names.Source {
-		t.Origin = queue.Position{Partition: -1, Offset: -1}
-	}
-	t.MsgID, t.Fingerprint = row.MsgID, row.Fingerprint
-	t.Class, t.Code, t.Message = row.Failure.Class, row.Failure.Code, row.Failure.Message
-	t.Attempts, t.NotBefore = row.Attempts, row.DueAt
-	t.FirstFailure, t.LastFailure = row.FirstFailure, row.LastFailure
-	t.Worker, t.ReplayID, t.BlockedBy = w.o.Instance, row.ReplayID, row.BlockedBy
-	t.Discard = ""
+	t := it.msg.trail.Follow(row, w.o.Names, w.o.Instance, it.msg.entered)
 	c := &replica{trail: t, user: it.rec.Headers}
 	c.message = queue.Message{
 		Topic: row.At.Topic, Partition: row.At.Partition, Key: it.rec.Key, Value: it.rec.Value, Headers: t.Append(c.user),

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"commerce.internal/orderctl/internal/failpoint"
@@ -79,6 +77,9 @@ func (b *Bury) Look(ctx context.Context, at queue.Position) (Grave, error) {
 	if err != nil {
 		return Grave{}, err
 	}
+	if role == queue.RoleReplay && queue.ReadTrail(rec.Headers).Discard != "" {
+		return Grave{}, refused("%s is a discard or its undo, no message", at)
+	}
 	if b.Committed > at.Offset {
 		return Grave{}, refused("%s is behind the group already, which reads %s/%d@%d next", at, at.Topic, at.Partition, b.Committed)
 	}
@@ -130,76 +131,6 @@ func (b *Bury) read(ctx context.Context, at queue.Position) (queue.Record, error
 	return rec, nil
 }
 
-// mayDie is whether the row lets the record be the one that lives.
-func (b *Bury) mayDie(g Grave) error {
-	switch row := g.was; {
-	case row == nil:
-		return nil
-	case row.State == queue.StateDone:
-		return refused("message %s is done already", g.Key.MsgID)
-	case row.State == queue.StateDead:
-		return refused("message %s is dead already: orderctl dlq list --order-id %s", g.Key.MsgID, row.OrderID)
-	case row.State == queue.StateDiscarded:
-		return refused("message %s is discarded already", g.Key.MsgID)
-	case row.At != g.Record.Position():
-		return refused("%s is an old copy: message %s is at %s", g.Record.Position(), g.Key.MsgID, row.At)
-	}
-	return nil
-}
-
-// nothingBefore refuses while an earlier order message that the group has not finished has no row: buried now, this one
-// would overtake it.
-func (b *Bury) nothingBefore(ctx context.Context, g Grave) error {
-	at := g.Record.Position()
-	bounds, err := b.Log.Bounds(ctx, at.Topic)
-	if err != nil {
-		return fmt.Errorf("find ends of %s: %w", at.Topic, err)
-	}
-	lane, from := g.lane(), max(b.Committed, bounds[at.Partition].Start)
-	if lane == "" || from >= at.Offset {
-		return nil
-	}
-	var before []queue.Record
-	err = b.Log.Scan(ctx, at.Topic, at.Partition, from, at.Offset, func(r queue.Record) error {
-		if other := (Grave{Record: r, OrderID: b.orderOf(r)}); other.lane() == lane {
-			before = append(before, queue.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Headers: r.Headers, Value: r.Value})
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("look for earlier messages of %s: %w", lane, err)
-	}
-	for _, r := range before {
-		key := queue.Identify(r, b.Names.Source, b.Unknown)
-		rows, err := b.Store.Messages(ctx, b.Names.Group, []string{key.MsgID})
-		if err != nil {
-			return fmt.Errorf("read message rows of %s: %w", key.MsgID, err)
-		}
-		if !slices.ContainsFunc(rows, func(row queue.Row) bool { return row.RowKey == key }) {
-			return refused("%s is of the same order, earlier, and not finished: bury that one first", r.Position())
-		}
-	}
-	return nil
-}
-
-// lane is what the worker keeps in order: the order, else the key of the record.
-func (g Grave) lane() string {
-	if g.OrderID != "" {
-		return g.OrderID
-	}
-	return string(g.Record.Key)
-}
-
-// orderOf is the order that a record is about, where it can be read and named.
-func (b *Bury) orderOf(r queue.Record) string {
-	kind, _ := queue.First(r.Headers, queue.HeaderContentType)
-	o, err := order.Parse(kind, r.Value, b.Unknown)
-	if err != nil || strings.ContainsRune(o.OrderID, 0) {
-		return ""
-	}
-	return o.OrderID
-}
-
 // dead is the row as it will be.
 func (b *Bury) dead(g Grave) queue.Row {
 	now := b.Now().UTC()
@@ -208,13 +139,17 @@ func (b *Bury) dead(g Grave) queue.Row {
 	if row.Src.Offset < 0 {
 		row.Src = g.Record.Position()
 	}
-	if g.was != nil {
+	t := queue.Believed(g.Record, b.Names.Source)
+	switch {
+	case g.was == nil:
+		row.Hop, row.ReplayID, row.Attempts = t.Hop, t.ReplayID, t.Attempts
+	case g.begun(b.Names.Source):
+		return *g.was
+	case g.accepted(b.Names.Source):
 		row = *g.was
-	} else {
-		t := queue.ReadTrail(g.Record.Headers)
-		if role, _, _ := b.Names.Role(g.Record.Topic); role != queue.RoleSource {
-			row.Hop, row.ReplayID, row.Attempts = t.Hop, t.ReplayID, t.Attempts
-		}
+		row.Hop, row.ReplayID, row.Attempts = t.Hop, t.ReplayID, 0
+	default:
+		row = *g.was
 	}
 	row.State, row.Outcome, row.Starts, row.DueAt, row.BlockedBy = queue.StateDead, "", 0, time.Time{}, ""
 	row.Hop++
@@ -230,6 +165,28 @@ func (b *Bury) dead(g Grave) queue.Row {
 // Do buries the record: the row, the letter, the row's word on where the letter is. A worker that meets the row in between
 // writes the letter itself.
 func (b *Bury) Do(ctx context.Context, g Grave) (queue.Position, error) {
+	if !g.begun(b.Names.Source) {
+		if err := b.write(ctx, g); err != nil {
+			return queue.Position{}, err
+		}
+		failpoint.Hit("bury-written")
+	}
+	sent, err := send(ctx, b.Producer, []queue.Message{b.letter(g)}, "bury-sending")
+	if err == nil {
+		err = sent[0].err
+	}
+	if err != nil {
+		return queue.Position{}, fmt.Errorf("write letter of %s, whose row is dead: %w: %w", g.Key.MsgID, ErrUnsent, err)
+	}
+	err = b.Store.Place(ctx, b.Names.Group, g.Key, g.row.Hop, sent[0].at)
+	if err != nil && !errors.Is(err, queue.ErrRaced) {
+		return sent[0].at, fmt.Errorf("write place of the letter: %w", err)
+	}
+	return sent[0].at, nil
+}
+
+// write changes the row from what it was found to be.
+func (b *Bury) write(ctx context.Context, g Grave) error {
 	w := queue.Write{Kind: queue.Insert, Row: g.row}
 	if g.was != nil {
 		w.Kind, w.Was = queue.Update, *g.was
@@ -241,44 +198,23 @@ func (b *Bury) Do(ctx context.Context, g Grave) (queue.Position, error) {
 		err = errs[0]
 	}
 	if errors.Is(err, queue.ErrRaced) {
-		return queue.Position{}, refused("the worker has got past %s meanwhile", g.Record.Position())
+		return refused("the worker has got past %s meanwhile", g.Record.Position())
 	}
 	if err != nil {
-		return queue.Position{}, fmt.Errorf("write row of %s: %w", g.Key.MsgID, err)
+		return fmt.Errorf("write row of %s: %w", g.Key.MsgID, err)
 	}
-	failpoint.Hit("bury-written")
-	sent, err := send(ctx, b.Producer, []queue.Message{b.letter(g)}, "bury-sending")
-	if err == nil {
-		err = sent[0].err
-	}
-	if err != nil {
-		return queue.Position{}, fmt.Errorf("write letter of %s, whose row is dead: the worker will write it: %w: %w", g.Key.MsgID, ErrUnsent, err)
-	}
-	err = b.Store.Place(ctx, b.Names.Group, g.Key, g.row.Hop, sent[0].at)
-	if err != nil && !errors.Is(err, queue.ErrRaced) {
-		return sent[0].at, fmt.Errorf("write place of the letter: %w", err)
-	}
-	return sent[0].at, nil
+	return nil
 }
 
 // letter is the record's copy, with what its row says.
 func (b *Bury) letter(g Grave) queue.Message {
-	row := g.row
-	t := queue.Trail{}
-	if role, _, _ := b.Names.Role(g.Record.Topic); role != queue.RoleSource {
-		t = queue.ReadTrail(g.Record.Headers)
+	t := queue.Believed(g.Record, b.Names.Source)
+	entered := t.OrigTime
+	if entered.IsZero() {
+		entered = g.Record.Time
 	}
-	t.Hop, t.Origin, t.Group, t.MsgID, t.Fingerprint = row.Hop, row.Src, b.Names.Group, row.MsgID, row.Fingerprint
-	if row.Src.Topic != b.Names.Source {
-		t.Origin = queue.Position{Partition: -1, Offset: -1}
-	}
-	if t.OrigTime.IsZero() {
-		t.OrigTime = g.Record.Time
-	}
-	t.Class, t.Code, t.Message, t.Attempts = row.Failure.Class, row.Failure.Code, row.Failure.Message, row.Attempts
-	t.NotBefore, t.FirstFailure, t.LastFailure = time.Time{}, row.FirstFailure, row.LastFailure
-	t.Worker, t.ReplayID, t.BlockedBy, t.Discard = b.Operator, row.ReplayID, "", ""
+	t = t.Follow(g.row, b.Names, b.Operator, entered)
 	return queue.Message{
-		Topic: row.At.Topic, Partition: row.At.Partition, Key: g.Record.Key, Value: g.Record.Value, Headers: t.Append(g.Record.Headers), Time: b.Now(),
+		Topic: g.row.At.Topic, Partition: g.row.At.Partition, Key: g.Record.Key, Value: g.Record.Value, Headers: t.Append(g.Record.Headers), Time: b.Now(),
 	}
 }

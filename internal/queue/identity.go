@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"commerce.internal/orderctl/internal/order"
@@ -19,7 +20,7 @@ const (
 func MessageIDOf(r Record, source string) string {
 	id, _ := First(r.Headers, HeaderID)
 	if id == "" {
-		id = believed(r, source).MsgID
+		id = Believed(r, source).MsgID
 	}
 	if id == "" {
 		if at, ok := OriginOf(r, source); ok {
@@ -37,7 +38,7 @@ func MessageIDOf(r Record, source string) string {
 // Identify names the message of a record: its id, and its content. A fingerprint is believed of a copy; of a record in
 // the source topic it is computed.
 func Identify(r Record, source string, unknown order.Unknown) RowKey {
-	k := RowKey{MsgID: MessageIDOf(r, source), Fingerprint: believed(r, source).Fingerprint}
+	k := RowKey{MsgID: MessageIDOf(r, source), Fingerprint: Believed(r, source).Fingerprint}
 	if k.Fingerprint == "" {
 		k.Fingerprint = fingerprintOf(r, unknown)
 	}
@@ -54,9 +55,9 @@ func OriginOf(r Record, source string) (at Position, ok bool) {
 	return at, at.Topic == source && at.Partition == r.Partition && at.Offset >= 0
 }
 
-// believed is the trail of a record, zero where it is not believed. Anybody may write to the source: there only a replay is
-// believed, and only when its id, hop number and fingerprint stand together.
-func believed(r Record, source string) Trail {
+// Believed returns the trail of a record, zero where it is not believed. Anybody may write to the source: there only a
+// replay is believed, and only when its id, hop number and fingerprint stand together.
+func Believed(r Record, source string) Trail {
 	if r.Topic == source {
 		if _, found := First(r.Headers, HeaderReplayID); !found {
 			return Trail{}
@@ -69,8 +70,11 @@ func believed(r Record, source string) Trail {
 	if !plainID(t.ReplayID) {
 		t.ReplayID = ""
 	}
-	if r.Topic == source && (t.ReplayID == "" || t.Hop == 0 || t.Fingerprint == "") {
-		return Trail{}
+	if r.Topic == source {
+		if t.ReplayID == "" || t.Hop == 0 || t.Fingerprint == "" {
+			return Trail{}
+		}
+		t.OrigTime = time.Time{} // it is written there anew
 	}
 	return t
 }

@@ -63,6 +63,21 @@ type Row struct {
 	UpdatedAt    time.Time
 }
 
+// Follow returns the trail of the copy that a row speaks of: what the record carried, and what the row says. entered is when
+// the original was written. A hop that is repeated after a crash gives the same one.
+func (t Trail) Follow(row Row, names Names, worker string, entered time.Time) Trail {
+	t.Hop, t.Origin, t.Group, t.OrigTime = row.Hop, row.Src, names.Group, entered
+	if row.Src.Topic != names.Source {
+		t.Origin = Position{Partition: -1, Offset: -1}
+	}
+	t.MsgID, t.Fingerprint = row.MsgID, row.Fingerprint
+	t.Class, t.Code, t.Message = row.Failure.Class, row.Failure.Code, row.Failure.Message
+	t.Attempts, t.NotBefore = row.Attempts, row.DueAt
+	t.FirstFailure, t.LastFailure = row.FirstFailure, row.LastFailure
+	t.Worker, t.ReplayID, t.BlockedBy, t.Discard = worker, row.ReplayID, row.BlockedBy, ""
+	return t
+}
+
 // StoredOrder is the order row as it was read, under lock.
 type StoredOrder struct {
 	Status order.Status
