@@ -58,7 +58,7 @@ func (w *Worker) Letters() int64 { return w.letters.Load() }
 func (w *Worker) Checks() []obs.Check {
 	checks := []obs.Check{
 		{Name: "database", Report: func() obs.Health { return reportBreaker(w.breaker) }},
-		{Name: "partitions", Report: w.reportPaused},
+		{Name: "consumer", Report: w.reportPaused},
 	}
 	if w.sink != nil {
 		checks = append(checks, obs.Check{Name: "webhook", Report: func() obs.Health { return reportBreaker(w.sink) }})

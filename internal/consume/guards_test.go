@@ -111,8 +111,11 @@ func TestAHaltedPartitionGoesOnBehindABuriedRecord(t *testing.T) {
 			}
 			return nil
 		}
-		w.many(10, 0)
 		worker, stop := w.start(t)
+		for i := range 10 { // one at a time: a letter counts once it is written
+			w.number(i, 0)
+			pass(10 * time.Millisecond)
+		}
 		pass(30 * time.Second)
 		if n := len(w.letters()); n != 3 || !slices.Contains(reasons(worker, "orders", 0), "flood") {
 			t.Fatalf("%d letters, paused for %q", n, reasons(worker, "orders", 0))

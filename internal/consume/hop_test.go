@@ -44,7 +44,8 @@ func TestAFailedHopPausesThePartitionAndIsTriedAgain(t *testing.T) {
 				if h := worker.Health(); len(h.Paused) != 1 || h.Paused[0].Topic != "orders" || h.Paused[0].Reasons[0] != "hop" {
 					t.Errorf("health %+v", h)
 				}
-				if c := worker.Checks()[1].Report(); c.Status != obs.Warn || !strings.Contains(c.Err.Error(), "orders/0 is paused: hop") {
+				check := worker.Checks()[1]
+				if c := check.Report(); check.Name != "consumer" || c.Status != obs.Warn || !strings.Contains(c.Err.Error(), "orders/0 is paused: hop") {
 					t.Errorf("check %+v", c)
 				}
 				if c := w.log.Committed("orders", 0); c != 0 {

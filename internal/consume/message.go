@@ -1,21 +1,13 @@
 package consume
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"commerce.internal/orderctl/internal/order"
 	"commerce.internal/orderctl/internal/queue"
-)
-
-// maxIDBytes bounds a message id. A longer one, or one that is no text, stands for itself by its hash.
-const (
-	maxIDBytes  = 256
-	maxReplayID = 64
 )
 
 // message is what a record says: who it is, where it comes from, and the order in it. What was tried with it stands
@@ -59,7 +51,7 @@ func (r reader) read(rec queue.Record, now time.Time) *message {
 	}
 	m.key.Fingerprint = m.trail.Fingerprint
 	if m.key.Fingerprint == "" {
-		m.key.Fingerprint = fingerprint(rec.Value)
+		m.key.Fingerprint = queue.BytesFingerprint(rec.Value)
 	}
 	return m
 }
@@ -69,10 +61,10 @@ func (r reader) unreadable(rec queue.Record) *message {
 	role, _, _ := r.names.Role(rec.Topic)
 	m := &message{at: rec.Position(), role: role, src: rec.Position(), entered: rec.Time}
 	r.readTrail(m, rec)
-	m.key.MsgID = messageID(rec, m.trail.MsgID, m.src)
+	m.key.MsgID = queue.MessageIDOf(rec, r.names.Source)
 	m.key.Fingerprint = m.trail.Fingerprint
 	if m.key.Fingerprint == "" {
-		m.key.Fingerprint = fingerprint(rec.Value)
+		m.key.Fingerprint = queue.BytesFingerprint(rec.Value)
 	}
 	parent, _ := queue.First(rec.Headers, queue.HeaderTraceparent)
 	m.traceID = traceID(parent)
@@ -80,31 +72,15 @@ func (r reader) unreadable(rec queue.Record) *message {
 	return m
 }
 
-// readTrail takes over what is believed of the headers of earlier hops. Anybody may write to the source: there only a
-// replay is believed, and only when its id, hop number and fingerprint stand together.
+// readTrail takes over what is believed of the headers of earlier hops.
 func (r reader) readTrail(m *message, rec queue.Record) {
+	t := queue.Believed(rec, r.names.Source)
 	if m.role == queue.RoleSource {
-		if _, found := queue.First(rec.Headers, queue.HeaderReplayID); !found {
-			return
-		}
-	}
-	t := queue.ReadTrail(rec.Headers)
-	if !hexPrint(t.Fingerprint) {
-		t.Fingerprint = ""
-	}
-	if !plain(t.ReplayID) {
-		t.ReplayID = ""
-	}
-	if m.role == queue.RoleSource {
-		if t.ReplayID == "" || t.Hop == 0 || t.Fingerprint == "" {
-			return
-		}
 		t.OrigTime = time.Time{}
+	} else if at, ok := queue.OriginOf(rec, r.names.Source); ok {
+		m.src = at
 	} else {
-		m.src = t.Origin
-		if t.Origin.Topic != r.names.Source || t.Origin.Partition != rec.Partition {
-			m.src = queue.Position{Partition: -1, Offset: -1}
-		}
+		m.src = queue.Position{Partition: -1, Offset: -1}
 	}
 	m.trail, m.hop, m.replayID = t, t.Hop, t.ReplayID
 	if !t.OrigTime.IsZero() {
@@ -154,44 +130,6 @@ func (m *message) lane(key []byte) string {
 		return m.orderID
 	}
 	return string(key)
-}
-
-// messageID is the stable id of a message: the sender's, that of the first hop, or where it lies.
-func messageID(rec queue.Record, hopped string, src queue.Position) string {
-	id, _ := queue.First(rec.Headers, queue.HeaderID)
-	if id == "" {
-		id = hopped
-	}
-	if id == "" {
-		if src.Offset < 0 {
-			src = rec.Position()
-		}
-		return src.String()
-	}
-	if len(id) > maxIDBytes || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
-		sum := sha256.Sum256([]byte(id))
-		return "sha256:" + hex.EncodeToString(sum[:])
-	}
-	return id
-}
-
-// fingerprint of a record without a readable order: that of its bytes.
-func fingerprint(value []byte) string {
-	sum := sha256.Sum256(value)
-	return hex.EncodeToString(sum[:])
-}
-
-func hexPrint(s string) bool {
-	if len(s) != 2*sha256.Size || strings.ToLower(s) != s {
-		return false
-	}
-	_, err := hex.DecodeString(s)
-	return err == nil
-}
-
-// plain reports whether a replay id is one that a database and a terminal take.
-func plain(id string) bool {
-	return len(id) <= maxReplayID && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // traceID returns the trace id of a W3C traceparent, "" of one that is malformed.

@@ -177,9 +177,13 @@ func FuzzRead(f *testing.F) {
 	f.Add(rpl, []byte(nil), queue.HeaderDiscard, []byte("undo"), int64(1<<62))
 	f.Add(tier1, []byte(nil), queue.HeaderHop, []byte("99999999999999999999"), int64(0))
 	f.Fuzz(func(t *testing.T, topic string, value []byte, name string, header []byte, ms int64) {
-		m := readRecord(queue.Record{Topic: topic, Value: value, Headers: hs(name, string(header)), Time: time.UnixMilli(ms)})
-		if m.key.MsgID == "" || len(m.key.MsgID) > maxIDBytes+len(topic)+64 || !hexPrint(m.key.Fingerprint) || strings.ContainsRune(m.key.MsgID, 0) && !strings.Contains(topic, "\x00") {
+		rec := queue.Record{Topic: topic, Partition: 2, Value: value, Headers: hs(name, string(header)), Time: time.UnixMilli(ms)}
+		m := readRecord(rec)
+		if m.key.MsgID == "" || len(m.key.MsgID) > 256+len(topic)+64 || len(m.key.Fingerprint) != 64 || strings.ContainsRune(m.key.MsgID, 0) && !strings.Contains(topic, "\x00") {
 			t.Errorf("key %+v", m.key)
+		}
+		if same := queue.Identify(rec, "orders", order.KeepUnknown); m.discard == "" && same != m.key {
+			t.Errorf("the tools call it %+v, the worker %+v", same, m.key)
 		}
 		if m.bad == nil && m.discard == "" && m.orderID == "" {
 			t.Error("a valid order without an id")

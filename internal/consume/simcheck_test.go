@@ -35,7 +35,7 @@ func (s *sim) apply(t *simTask) {
 	want := e.truth.Fingerprint
 	got := t.msg.order.Fingerprint()
 	if row.ReplayID != "" {
-		want, got = s.sent[row.ReplayID], fingerprint(t.rec.Value)
+		want, got = s.sent[row.ReplayID], queue.BytesFingerprint(t.rec.Value)
 	}
 	if want != got {
 		s.bad("EDIT %s ran a content that is not that of replay %q", row.MsgID, row.ReplayID)

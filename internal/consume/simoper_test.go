@@ -124,7 +124,7 @@ func (s *sim) send(o *simOper, times int) {
 		if o.toOrigin {
 			topic = "orders"
 		}
-		s.sent[o.job] = fingerprint(value)
+		s.sent[o.job] = queue.BytesFingerprint(value)
 	}
 	for range times {
 		at := s.write(topic, o.letter.Key, value, t.Append(o.letter.Headers))

@@ -85,7 +85,12 @@ func fingerprintOf(r Record, unknown order.Unknown) string {
 	if o, err := order.Parse(contentType, r.Value, unknown); err == nil {
 		return o.Fingerprint()
 	}
-	sum := sha256.Sum256(r.Value)
+	return BytesFingerprint(r.Value)
+}
+
+// BytesFingerprint is the fingerprint of a record without a readable order.
+func BytesFingerprint(value []byte) string {
+	sum := sha256.Sum256(value)
 	return hex.EncodeToString(sum[:])
 }
 
