@@ -11,6 +11,7 @@ import (
 	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/kafka/observe"
 	"commerce.internal/orderctl/internal/order"
+	"commerce.internal/orderctl/internal/out"
 	"commerce.internal/orderctl/internal/queue"
 )
 
@@ -21,7 +22,9 @@ func newDLQBuryCmd(a *app) *cobra.Command {
 		Use: "bury TOPIC/PARTITION@OFFSET", Short: "Takes one record that a worker cannot get past into the dead letters.", Args: takes(1, 1, "a record, such as orders/3@17"),
 		Long: `Takes one record that a worker cannot get past into the dead letters.
 
-It is the way past a record that halts its partition or kills its worker: the message becomes dead, class operator, and its letter can be looked at, repaired and replayed like any other. The worker finds that at its next attempt, at the latest after its next start, and goes on. It is refused while an earlier message of the same order is unfinished.`,
+It is the way past a record that halts its partition or kills its worker: the message becomes dead, class operator, and its letter can be looked at, repaired and replayed like any other. It is refused while an earlier message of the same order is unfinished.
+
+The worker finds that when it looks at the record again, passes over it and goes on behind it: at the next attempt of one that fails and waits in place, when the database is back, at the next probe of a partition that halts for too many dead letters (consume.flood.probe, once a minute), and at its next start. A worker that hangs in the record has to be started again. A record that is on its way to a retry topic or to the dead letters cannot be buried: mend what its topic refuses.`,
 		Example: `# what does orders/3 wait for?
 orderctl lag --peek orders/3
 # past it
@@ -35,8 +38,8 @@ orderctl dlq bury orders/3@17 --reason INC-214`,
 			if err != nil {
 				return badUsage(cmd, "", "%v", err)
 			}
-			if f.reason == "" {
-				return badUsage(cmd, "", "--reason is missing: whoever looks later wants to know why")
+			if err := f.wantsReason(cmd); err != nil {
+				return err
 			}
 			if err := f.check(cmd); err != nil {
 				return err
@@ -47,7 +50,7 @@ orderctl dlq bury orders/3@17 --reason INC-214`,
 	groupFlags(cmd)
 	f.add(cmd)
 	yes = addYes(cmd)
-	exits(cmd, exitOK, "buried", exitFailed, "refused: it is finished, an old copy, or behind an unfinished one", exitUsage, "", exitUnreachable, "Kafka or the database is unreachable", exitDenied, "",
+	exits(cmd, exitOK, "buried", exitFailed, "refused: it is finished, an old copy, or behind an unfinished one", exitUsage, "", exitUnreachable, "Kafka or the database is unreachable, or the letter may be missing: run it again", exitDenied, "",
 		exitNotFound, "no such record", exitNeedsYes, "")
 	seeAlso(cmd, "orderctl dlq show", "orderctl lag", "orderctl trace")
 	return cmd
@@ -88,12 +91,26 @@ func (s *session) bury(ctx context.Context, cmd *cobra.Command, f deskFlags, at 
 	b.Producer = producer
 	letter, err := b.Do(ctx, grave)
 	if err != nil {
-		return err
+		return d.decided(err, fmt.Sprintf("orderctl dlq bury %s%s --reason %s", s.dlqFlags(l.reader), at, quoted(f.reason)))
 	}
 	id := dlq.ID{Partition: letter.Partition, Offset: letter.Offset}
+	if f := out.Format(s.global.format); f == out.FormatJSON || f == out.FormatJSONL {
+		return out.WriteLine(s.stdout, buryDoc{
+			Schema: "orderctl.dlq.bury/v1", Record: at.String(), Letter: id.String(), MsgID: grave.Key.MsgID, OrderID: grave.OrderID,
+		})
+	}
 	s.line(fmt.Sprintf("%s is dead letter %s", at, id))
 	s.note("next: orderctl dlq show %s", id)
 	return nil
+}
+
+// buryDoc is the outcome as JSON, orderctl.dlq.bury/v1.
+type buryDoc struct {
+	Schema  string `json:"schema"`
+	Record  string `json:"record"`
+	Letter  string `json:"letter"`
+	MsgID   string `json:"msg_id"`
+	OrderID string `json:"order_id"` // "": no order can be read from it
 }
 
 // committedAt is the offset that the group reads next in the partition of a record; -1: it has committed none.

@@ -69,6 +69,14 @@ func (f *deskFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
+// wantsReason refuses to act without a reason.
+func (f *deskFlags) wantsReason(cmd *cobra.Command) error {
+	if strings.TrimSpace(f.reason) == "" {
+		return badUsage(cmd, "", "--reason is missing: whoever looks later wants to know why")
+	}
+	return nil
+}
+
 // whoami is user@host, as far as the machine tells.
 func whoami() string {
 	name := "unknown"

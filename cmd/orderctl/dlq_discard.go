@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,8 +54,10 @@ func (s *session) discard(cmd *cobra.Command, args []string, sel *selectFlags, f
 	if err := chosen(cmd, args); err != nil {
 		return err
 	}
-	if f.reason == "" && !f.dry {
-		return badUsage(cmd, "", "--reason is missing: whoever looks later wants to know why")
+	if !f.dry {
+		if err := f.wantsReason(cmd); err != nil {
+			return err
+		}
 	}
 	if err := f.check(cmd); err != nil {
 		return err
@@ -110,10 +113,7 @@ func (d *desk) discard(ctx context.Context, cmd *cobra.Command, f *discardFlags,
 	if err := d.withLedger(); err != nil {
 		return err
 	}
-	verb := "discard"
-	if f.undo {
-		verb = "reopen"
-	}
+	verb := map[bool]string{false: "discard", true: "reopen"}[f.undo]
 	if err := s.consent(ctx, cmd, fmt.Sprintf("%s %d dead letters of %s", verb, n, d.reader.Topic()), *f.yes); err != nil {
 		return err
 	}
@@ -135,13 +135,33 @@ func (d *desk) discard(ctx context.Context, cmd *cobra.Command, f *discardFlags,
 	// As in a replay: the first Ctrl-C lets the batch in hand end.
 	sum, err := job.Run(context.WithoutCancel(ctx), letters)
 	progress.Finish()
-	if printErr := s.printDiscard(sum, f.undo); printErr != nil {
-		return errors.Join(printErr, err)
+	if err == nil || sum.Done > 0 {
+		err = errors.Join(s.printDiscard(sum, f.undo), err)
 	}
+	again := f.again(cmd, s.dlqFlags(d.reader))
 	if err == nil && sum.Stopped {
+		s.note("to go on: %s", again)
 		return context.Canceled
 	}
-	return d.decided(err, fmt.Sprintf("orderctl dlq discard %s", whereOf(cmd)))
+	return d.undecided(err, again)
+}
+
+// again is the command that goes on with a discard.
+func (f *discardFlags) again(cmd *cobra.Command, topic string) string {
+	words := strings.TrimSpace("orderctl dlq discard " + topic + whereOf(cmd))
+	if f.undo {
+		words += " --undo"
+	}
+	return words + " --reason " + quoted(f.reason)
+}
+
+// undecided gives the errors of a discard their exit codes and hints. It cannot go on in the place of another job.
+func (d *desk) undecided(err error, again string) error {
+	var running *dlq.RunningError
+	if errors.As(err, &running) {
+		return &exitError{code: exitFailed, text: running.Error(), hint: "run it again when that has ended: orderctl dlq stats --jobs", err: err}
+	}
+	return d.decided(err, again)
 }
 
 // discardDoc is the outcome as JSON, orderctl.dlq.discard/v1.

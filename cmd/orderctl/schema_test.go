@@ -138,6 +138,8 @@ func TestAnswersAboutDeadLettersAreWhatTheirSchemaSays(t *testing.T) {
 		{"dlq", "list", "--state", "any"},
 		{"dlq", "export", "--state", "any"},
 		{"dlq", "stats", "--jobs"},
+		{"db", "migrate"},
+		{"dlq", "bury", "orders.orders-worker.replay/2@0", "--reason", "r", "-y"},
 	} {
 		format := "json"
 		if args[1] == "export" || args[0] == "topics" {
@@ -148,6 +150,9 @@ func TestAnswersAboutDeadLettersAreWhatTheirSchemaSays(t *testing.T) {
 		code := run(p.env)
 		if code != exitOK && code != exitPartial {
 			t.Errorf("%v: exit %d, %s", args, code, p.err)
+		}
+		if args[0] == "db" {
+			continue
 		}
 		if format == "json" {
 			seen[isValid(t, known, []byte(p.out.String()), args)] = true
