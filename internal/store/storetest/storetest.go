@@ -90,6 +90,7 @@ func ofBatches() []promise {
 		{"pages of a partition hold each row once", pagesOfAPartition},
 		{"every content of many ids is found", messagesByID},
 		{"a partition forgets its discards", controlsAreForgotten},
+		{"the log of a commit is remembered", logsAreRemembered},
 	}
 }
 
