@@ -36,7 +36,7 @@ func (s *session) moverParts(ctx context.Context, log *slog.Logger) (moverParts,
 	return moverParts{
 		observer: observer,
 		options: setup.OffsetsOptions{
-			Group: s.cfg.Consume.Group, Source: timely{s, observer}, Records: reader, Rows: memory, Controls: memory,
+			Group: s.cfg.Consume.Group, Source: timely{s, observer}, Records: reader, Rows: memory, Controls: memory, Logs: memory,
 			Tiers: s.cfg.Consume.Retry, Unknown: s.unknown(order.KeepUnknown), Latest: s.cfg.Consume.From == "latest",
 			Commit: func(ctx context.Context, group string, set map[lag.TopicPartition]int64) error {
 				offsets := admin.Offsets{}
@@ -118,6 +118,18 @@ func (m *memory) ForgetControls(ctx context.Context, group string, topics []stri
 		return 0, err
 	}
 	return st.ForgetControls(ctx, group, topics, partition)
+}
+
+// ForgetLog implements setup.Logs. Without a database nothing is remembered.
+func (m *memory) ForgetLog(ctx context.Context, group, topic string, partition int32) error {
+	st, err := m.open(ctx)
+	if err != nil {
+		if schema, e := store.Status(ctx, m.s.storeOptions(m.log)); e == nil && schema.Have == 0 {
+			return nil
+		}
+		return err
+	}
+	return st.ForgetLog(ctx, group, topic, partition)
 }
 
 func (m *memory) close() {

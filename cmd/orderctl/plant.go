@@ -143,7 +143,7 @@ func (p *plant) openWorker(ctx context.Context, b *base, command string, tune fu
 	if err != nil {
 		return err
 	}
-	g, err := group.New(k, p.s.groupOptions(b, topics))
+	g, err := group.New(k, p.s.groupOptions(b, topics, p.store))
 	if err != nil {
 		return err
 	}

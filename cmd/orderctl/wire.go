@@ -31,6 +31,7 @@ var (
 	_ consume.Sink      = (*webhook.Client)(nil)
 	_ produce.Publisher = (*publish.Producer)(nil)
 	_ consume.Store     = (*store.Store)(nil)
+	_ group.Memory      = (*store.Store)(nil)
 	_ serve.OrderReader = (*store.Store)(nil)
 	_ serve.LagSource   = (*lag.Cache)(nil)
 	_ lag.Source        = (*observe.Observer)(nil)
@@ -98,9 +99,10 @@ func (s *session) unknown(byDefault order.Unknown) order.Unknown {
 }
 
 // groupOptions says how the consumer group is joined.
-func (s *session) groupOptions(b *base, topics []string) group.Options {
+func (s *session) groupOptions(b *base, topics []string, memory group.Memory) group.Options {
 	return group.Options{
-		Group: s.cfg.Consume.Group, Topics: topics, From: s.cfg.Consume.From, InstanceID: s.cfg.Consume.InstanceID,
+		Memory: memory,
+		Group:  s.cfg.Consume.Group, Topics: topics, From: s.cfg.Consume.From, InstanceID: s.cfg.Consume.InstanceID,
 		Log: obs.Component(b.logs.Log, "group"), Reg: b.reg,
 	}
 }

@@ -27,6 +27,11 @@ type Controls interface {
 	ForgetControls(ctx context.Context, group string, topics []string, partition int32) (int64, error)
 }
 
+// Logs lets the commit of a partition belong to whatever log is there: an operator has said where to go on.
+type Logs interface {
+	ForgetLog(ctx context.Context, group, topic string, partition int32) error
+}
+
 // Commit sets the committed offsets of a group without members. An offset below 0 takes the commit away.
 type Commit func(ctx context.Context, group string, offsets map[lag.TopicPartition]int64) error
 
@@ -38,6 +43,7 @@ type OffsetsOptions struct {
 	Commit   Commit     // required
 	Rows     Rows       // nil: no database at hand, so no row knows anything
 	Controls Controls   // nil: the same
+	Logs     Logs       // nil: nothing is remembered of logs
 	Tiers    []time.Duration
 	Unknown  order.Unknown // how the worker reads orders
 	Latest   bool          // a partition without a commit is read from its end, not from its start

@@ -70,9 +70,15 @@ func word(offset int64) string {
 	return fmt.Sprint(offset)
 }
 
-// forget lets the rows of the moved replay partitions forget their last discard.
+// forget lets go of what is remembered by offset: which log the commits belong to, and, of the moved replay partitions, which
+// discard the rows obeyed last.
 func (o *Offsets) forget(ctx context.Context, p OffsetsPlan) error {
 	for _, m := range p.Moves {
+		if m.Changes() && o.opts.Logs != nil {
+			if err := o.opts.Logs.ForgetLog(ctx, o.opts.Group, m.Topic, m.Partition); err != nil {
+				return fmt.Errorf("prepare to move %s: %w", m.TopicPartition(), err)
+			}
+		}
 		names := queue.Names{Source: sourceOf(m.Topic, o.opts.Group), Group: o.opts.Group, Tiers: o.opts.Tiers}
 		if !m.Changes() || m.Topic != names.Replay() {
 			continue

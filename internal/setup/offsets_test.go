@@ -28,6 +28,8 @@ type log struct {
 	rows      []queue.Row
 	asked     int // questions to the database
 	forgotten []string
+	let       []string // partitions whose log was forgotten
+	logsErr   error
 	steps     []string
 	commitErr error
 	stubborn  bool // takes a commit and does not keep it
@@ -70,6 +72,12 @@ func (l *log) ForgetControls(_ context.Context, group string, topics []string, p
 	l.steps = append(l.steps, "forget")
 	l.forgotten = append(l.forgotten, fmt.Sprintf("%s %v %d", group, topics, partition))
 	return 1, nil
+}
+
+// ForgetLog implements setup.Logs.
+func (l *log) ForgetLog(_ context.Context, group, topic string, partition int32) error {
+	l.let = append(l.let, fmt.Sprintf("%s %s/%d", group, topic, partition))
+	return l.logsErr
 }
 
 func (l *log) commit(_ context.Context, group string, set map[lag.TopicPartition]int64) error {
@@ -126,7 +134,7 @@ func rowOf(r queue.Record, state queue.State) queue.Row {
 func (l *log) offsets(t *testing.T, change ...func(*setup.OffsetsOptions)) *setup.Offsets {
 	t.Helper()
 	opts := setup.OffsetsOptions{
-		Group: "g", Source: l, Records: l, Commit: l.commit, Rows: l, Controls: l, Tiers: []time.Duration{5 * time.Second}, Unknown: order.KeepUnknown,
+		Group: "g", Source: l, Records: l, Commit: l.commit, Rows: l, Controls: l, Logs: l, Tiers: []time.Duration{5 * time.Second}, Unknown: order.KeepUnknown,
 	}
 	for _, c := range change {
 		c(&opts)
@@ -409,6 +417,27 @@ func TestAReplayPartitionForgetsBeforeItMoves(t *testing.T) {
 	}
 	if err := o.Apply(t.Context(), p); !errors.Is(err, queue.ErrUnreachable) || len(l.steps) > 0 {
 		t.Errorf("without the database: %v, did %v", err, l.steps)
+	}
+}
+
+func TestAMovedPartitionForgetsItsLogBeforeItMoves(t *testing.T) {
+	t.Parallel()
+	l := standing()
+	o := l.offsets(t)
+	p, err := o.Plan(t.Context(), setup.Reset{Topics: []string{"orders"}, Target: setup.Target{Kind: setup.ToOffset, Offset: 40}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.logsErr = errors.New("the database is away")
+	if err := o.Apply(t.Context(), p); !errors.Is(err, l.logsErr) || len(l.steps) > 0 {
+		t.Errorf("without the database: %v, did %v", err, l.steps)
+	}
+	l.logsErr, l.let = nil, nil
+	if err := o.Apply(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"g orders/1", "g orders/2"}; !slices.Equal(l.let, want) { // the first stands at 40
+		t.Errorf("forgot %v, want %v", l.let, want)
 	}
 }
 

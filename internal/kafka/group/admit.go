@@ -13,7 +13,10 @@ import (
 )
 
 // Why a partition is not read.
-const haltAboveEnd = "offset-above-end"
+const (
+	haltAboveEnd = "offset-above-end"
+	haltAnother  = "topic-made-anew"
+)
 
 // gate stands between sarama's consumer group and its client. sarama asks PartitionNotReadable before it starts a claim,
 // and waits, without reading or committing anything, while the answer is yes: the one place where an offset that is out of
@@ -46,46 +49,37 @@ func (g *Group) admit(topic string, partition int32) bool {
 	if parked || session == nil {
 		return false
 	}
-	committed, low, high, err := g.bounds(at)
+	f, err := g.find(session.Context(), at)
 	for try := 0; err != nil && try < 5; try++ { // sarama would ask again after 5 s; an election is over sooner
 		select {
 		case <-session.Context().Done():
 			return false
 		case <-time.After(200 * time.Millisecond):
 		}
-		committed, low, high, err = g.bounds(at)
+		f, err = g.find(session.Context(), at)
 	}
 	if err != nil {
 		g.log.Warn("the bounds of a partition are not known: asking again", append(attrs(at), slog.Any(obs.KeyError, err))...)
 		return false
 	}
-	if g.outgrown(at, committed, high) {
-		g.park(at, committed, high)
+	reason := f.foreign()
+	if err := g.remember(session.Context(), at, f, reason); err != nil {
+		g.log.Warn("what a commit belongs to cannot be written down: asking again", append(attrs(at), slog.Any(obs.KeyError, err))...)
 		return false
 	}
 	switch {
-	case committed < 0: // pins the beginning: what is produced until the first commit must not be skipped
-		session.MarkOffset(topic, partition, g.beginning(low, high), "")
-	case committed < low:
-		g.lost(at, committed, low)
-		session.MarkOffset(topic, partition, low, "")
-	case committed > high: // the operator has said where to begin
-		session.ResetOffset(topic, partition, g.beginning(low, high), "")
-	}
-	return true
-}
-
-// outgrown reports whether a committed offset belongs to a log that is gone. It does while it is above the end, and it does
-// when the new log has grown past it since: what lies below was never read, and nobody may jump over it.
-func (g *Group) outgrown(at place, committed, high int64) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	was, known := g.foreign[at]
-	if g.opts.From != "" || committed <= high && (!known || was != committed) {
-		delete(g.foreign, at)
+	case f.committed < 0: // pins the beginning: what is produced until the first commit must not be skipped
+		session.MarkOffset(topic, partition, g.beginning(f.low, f.high), "")
+	case reason != "" && g.opts.From != "": // the operator has said where to begin
+		session.ResetOffset(topic, partition, f.low, "") // goes only back, a mark only on
+		session.MarkOffset(topic, partition, g.beginning(f.low, f.high), "")
+	case reason != "":
+		g.park(at, f, reason)
 		return false
+	case f.committed < f.low:
+		g.lost(at, f.committed, f.low)
+		session.MarkOffset(topic, partition, f.low, "")
 	}
-	g.foreign[at] = committed
 	return true
 }
 
@@ -94,25 +88,6 @@ func (g *Group) beginning(low, high int64) int64 {
 		return high
 	}
 	return low
-}
-
-// bounds returns the committed offset, below 0 where there is none, and the ends of the log.
-func (g *Group) bounds(at place) (committed, low, high int64, err error) {
-	look := g.looker()
-	if look == nil {
-		return 0, 0, 0, sarama.ErrClosedClient
-	}
-	all, err := g.committed(look, map[string][]int32{at.topic: {at.partition}})
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	if low, err = look.GetOffset(at.topic, at.partition, sarama.OffsetOldest); err != nil {
-		return 0, 0, 0, fmt.Errorf("read start of %s/%d: %w", at.topic, at.partition, err)
-	}
-	if high, err = look.GetOffset(at.topic, at.partition, sarama.OffsetNewest); err != nil {
-		return 0, 0, 0, fmt.Errorf("read end of %s/%d: %w", at.topic, at.partition, err)
-	}
-	return all[at], low, high, nil
 }
 
 // committed asks the coordinator what is committed.
@@ -155,16 +130,17 @@ func (g *Group) lost(at place, committed, low int64) {
 	}
 }
 
-// park takes a partition out of reading for this session: its committed offset lies behind the end of the log, so the
-// topic is another one than it was. Nobody but an operator knows where to go on.
-func (g *Group) park(at place, committed, high int64) {
+// park takes a partition out of reading for this session: its commit belongs to a log that is gone. Nobody but an operator
+// knows where to go on.
+func (g *Group) park(at place, f found, reason string) {
 	g.mu.Lock()
-	g.parked[at] = haltAboveEnd
+	g.parked[at] = reason
 	g.mu.Unlock()
-	g.log.Error("the committed offset is above the end of the log: this partition halts until 'orderctl offsets reset' or --from",
-		append(attrs(at), slog.Int64("committed", committed), slog.Int64("log_end", high))...)
+	g.log.Error("the commit belongs to a log that is gone: this partition halts until 'orderctl offsets reset' or --from",
+		append(attrs(at), slog.String(obs.KeyReason, reason), slog.Int64("committed", f.committed), slog.Int64("log_end", f.high),
+			slog.String("topic_id", f.topicID), slog.String("topic_id_before", f.was.TopicID))...)
 	if g.opts.OnHalt != nil {
-		g.opts.OnHalt(at.topic, at.partition, haltAboveEnd)
+		g.opts.OnHalt(at.topic, at.partition, reason)
 	}
 }
 

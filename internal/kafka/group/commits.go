@@ -10,6 +10,7 @@ import (
 
 const (
 	watchEvery = time.Second
+	sameEvery  = 10 // ticks of watchEvery: whether the topics are still the same ones
 	// sureWithin is how old a mark may be before we ask whether it is committed. sarama commits each second and tells
 	// only of some refusals.
 	sureWithin = 3 * time.Second
@@ -164,6 +165,7 @@ func (g *Group) watch(ctx context.Context) {
 	session := g.opts.Timing.WithDefaults().Session
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
+	ticks := 0
 	for last := time.Now(); ; last = time.Now() {
 		select {
 		case <-ctx.Done():
@@ -179,6 +181,9 @@ func (g *Group) watch(ctx context.Context) {
 		if look := g.looker(); look != nil {
 			g.checkCommits(look)
 			g.sweep(look)
+			if ticks++; ticks%sameEvery == 0 && g.another(look) {
+				g.Rejoin(ctx, "a topic was made anew")
+			}
 		}
 	}
 }

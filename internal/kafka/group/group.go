@@ -16,6 +16,7 @@ import (
 
 	"commerce.internal/orderctl/internal/kafka"
 	"commerce.internal/orderctl/internal/obs"
+	"commerce.internal/orderctl/internal/queue"
 )
 
 const (
@@ -39,7 +40,7 @@ type Group struct {
 	end     context.CancelCauseFunc     // ends the current session
 	claims  map[place]*Claim
 	parked  map[place]string // partitions that are not read, and why
-	foreign map[place]int64  // committed offsets that were found above the end of the log
+	reads   map[place]string // the ids of the topics that are read
 	running *running
 
 	generation int32 // of the session, when it was last looked at
@@ -66,9 +67,12 @@ func New(k kafka.Options, o Options) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Memory == nil {
+		o.Memory = &forgetful{logs: map[place]queue.Log{}}
+	}
 	return &Group{
 		kafka: k, opts: o, log: o.Log, met: met, commits: newCommits(met),
-		claims: map[place]*Claim{}, parked: map[place]string{}, foreign: map[place]int64{},
+		claims: map[place]*Claim{}, parked: map[place]string{}, reads: map[place]string{},
 	}, nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"pgregory.net/rapid"
+
+	"commerce.internal/orderctl/internal/queue"
 )
 
 func TestTheConfigurationOfTheGroup(t *testing.T) { // pitfalls 11, 12, 14, 16, 18, 22, 25
@@ -247,6 +249,35 @@ func TestCodesOfCommits(t *testing.T) {
 	} {
 		if code, ok := commitCode(tt.err); code != tt.code || ok != (tt.code != "") {
 			t.Errorf("commitCode(%v) = %q", tt.err, code)
+		}
+	}
+}
+
+func TestWhatACommitBelongsTo(t *testing.T) {
+	t.Parallel()
+	reads := func(id string) queue.Log { return queue.Log{TopicID: id, HaltedAt: -1} }
+	halted := func(id string, at int64) queue.Log { return queue.Log{TopicID: id, HaltedAt: at} }
+	for name, tt := range map[string]struct {
+		f    found
+		want string
+	}{
+		"nothing committed":                              {found{topicID: "b", committed: -1, known: true, was: reads("a")}, ""},
+		"never read before":                              {found{topicID: "a", committed: 5, high: 9}, ""},
+		"never read before, above the end":               {found{topicID: "a", committed: 10, high: 9}, haltAboveEnd},
+		"the same topic":                                 {found{topicID: "a", committed: 9, high: 9, known: true, was: reads("a")}, ""},
+		"the same topic, cut":                            {found{topicID: "a", committed: 10, high: 9, known: true, was: reads("a")}, haltAboveEnd},
+		"another topic":                                  {found{topicID: "b", committed: 5, high: 9, known: true, was: reads("a")}, haltAnother},
+		"another topic at its start":                     {found{topicID: "b", committed: 0, high: 9, known: true, was: reads("a")}, haltAnother},
+		"Kafka does not say any more":                    {found{committed: 5, high: 9, known: true, was: reads("a")}, ""},
+		"Kafka did not say before":                       {found{topicID: "a", committed: 5, high: 9, known: true, was: reads("")}, ""},
+		"halted, and outgrown":                           {found{topicID: "a", committed: 5, high: 9, known: true, was: halted("a", 5)}, haltAboveEnd},
+		"halted where Kafka does not say":                {found{committed: 5, high: 9, known: true, was: halted("", 5)}, haltAboveEnd},
+		"halted as another topic":                        {found{topicID: "b", committed: 5, high: 9, known: true, was: halted("a", 5)}, haltAnother},
+		"halted, and moved by an operator":               {found{topicID: "b", committed: 4, high: 9, known: true, was: halted("a", 5)}, ""},
+		"halted, and moved by an operator above the end": {found{topicID: "b", committed: 12, high: 9, known: true, was: halted("a", 5)}, haltAboveEnd},
+	} {
+		if got := tt.f.foreign(); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }

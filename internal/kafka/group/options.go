@@ -37,6 +37,7 @@ type Options struct {
 	OnLost func(topic string, partition int32, lost int64)
 	// OnHalt is told when a partition is not read any more and why; with an empty reason, that it is read again.
 	OnHalt func(topic string, partition int32, reason string)
+	Memory Memory // which log the commits belong to; nil: it is forgotten when the process ends
 	Log    *slog.Logger
 	Reg    prometheus.Registerer
 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"commerce.internal/orderctl/internal/broker/brokertest"
+)
+
+// A topic is made anew between two runs of the worker, and its log has grown past the commit by the time the second one
+// starts: without the topic id in the database ten orders would never be read, and nothing would say so.
+func TestATopicMadeAnewIsNotReadUntilItsOffsetsAreReset(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t)
+	home := t.TempDir()
+	environ := []string{
+		"HOME=" + home, "ORDERCTL_KAFKA_BROKERS=" + b.Addr(), "ORDERCTL_CONSUME_ADMIN_ADDR=127.0.0.1:0",
+		"ORDERCTL_TOPICS_PARTITIONS=1", "ORDERCTL_TOPICS_REPLICATION_FACTOR=1", "ORDERCTL_TOPICS_MIN_INSYNC_REPLICAS=1",
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		raw, err := orderctl(t, environ, args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("orderctl %s: %v\n%s", strings.Join(args, " "), err, raw)
+		}
+		return string(raw)
+	}
+	run("topics", "apply", "--yes")
+	run("produce", "--count", "10", "--via", "kafka", "-q")
+	run("consume", "--until-empty")
+	b.DeleteTopic("orders")
+	run("topics", "apply", "--yes")
+	run("produce", "--count", "20", "--via", "kafka", "-q")
+	b.Commit(t, "orders-worker", "orders", 0, 10) // where the cluster has kept it
+
+	for range 2 { // a restart does not forget
+		var log lockedBuffer
+		cmd := orderctl(t, environ, "consume")
+		cmd.Stderr = &log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitUntil(t, func() bool { return strings.Contains(log.String(), "topic-made-anew") }, log.String)
+		if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+			t.Errorf("consume, stopped: %v\n%s", err, log.String())
+		}
+		if got := b.Committed(t, "orders-worker")[brokertest.TP{Topic: "orders"}]; got != 10 {
+			t.Fatalf("committed at %d: orders were skipped", got)
+		}
+	}
+	run("offsets", "reset", "--to", "earliest", "--yes")
+	run("consume", "--until-empty")
+	if got := b.Committed(t, "orders-worker")[brokertest.TP{Topic: "orders"}]; got != 20 {
+		t.Errorf("committed at %d, want 20", got)
+	}
+}
+
+func waitUntil(t *testing.T, ok func() bool, say func() string) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited 30 s:\n%s", say())
+		}
+	}
+}
