@@ -171,7 +171,7 @@ func (b *Bury) Do(ctx context.Context, g Grave) (queue.Position, error) {
 		}
 		failpoint.Hit("bury-written")
 	}
-	sent, err := send(ctx, b.Producer, []queue.Message{b.letter(g)}, "bury-sending")
+	sent, err := send(ctx, b.Producer, []queue.Message{b.letter(g)}, func() { failpoint.Hit("bury-sending") })
 	if err == nil {
 		err = sent[0].err
 	}

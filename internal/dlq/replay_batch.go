@@ -124,7 +124,7 @@ func (w *replaying) produce(ctx context.Context, letters []planned, messages []q
 		if len(left) == 0 {
 			return acks, nil
 		}
-		outcomes, err := send(ctx, w.Producer, left, "mid-batch")
+		outcomes, err := send(ctx, w.Producer, left, func() { failpoint.Hit("mid-batch") })
 		if err != nil {
 			return acks, err
 		}

@@ -27,8 +27,9 @@ type sent struct {
 	err error
 }
 
-// send hands over messages in order and waits for every outcome.
-func send(ctx context.Context, p Producer, messages []queue.Message, point string) ([]sent, error) {
+// send hands over messages in order and waits for every outcome. after is the failpoint behind each: a function and not a name,
+// which would stay in a release.
+func send(ctx context.Context, p Producer, messages []queue.Message, after func()) ([]sent, error) {
 	type outcome struct {
 		i int
 		sent
@@ -39,7 +40,7 @@ func send(ctx context.Context, p Producer, messages []queue.Message, point strin
 		if err != nil {
 			outcomes <- outcome{i, sent{err: err}}
 		}
-		failpoint.Hit(point)
+		after()
 	}
 	all := make([]sent, len(messages))
 	for range messages {
@@ -60,7 +61,7 @@ func write(ctx context.Context, p Producer, messages []queue.Message) error {
 	}
 	left := messages
 	for try := 1; ; try++ {
-		outcomes, err := send(ctx, p, left, "ledger-sending")
+		outcomes, err := send(ctx, p, left, func() { failpoint.Hit("ledger-sending") })
 		if err != nil {
 			return err
 		}

@@ -113,7 +113,8 @@ func TestTheReleaseHasNoFailpoints(t *testing.T) {
 	}
 	for _, name := range []string{
 		"before-enqueue", "before-db", "in-db", "after-db", "before-commit", "after-commit", "before-hop", "hop-produced",
-		"hop-written", "webhook-2xx", "done-first", "hop-unacked", "no-rehop", "FAILPOINT", "internal/failpoint.",
+		"hop-written", "webhook-2xx", "done-first", "hop-unacked", "no-rehop", "before-intent", "after-intent", "mid-batch", "before-ledger",
+		"after-ledger", "ledger-sending", "discard-intended", "discard-sent", "bury-written", "bury-sending", "FAILPOINT", "internal/failpoint.",
 	} {
 		if bytes.Contains(raw, []byte(name)) {
 			t.Errorf("the release holds %q", name)

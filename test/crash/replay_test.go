@@ -17,7 +17,7 @@ import (
 )
 
 // `orderctl dlq replay` dies at each of its points, with batches of 1, 3 and 100 and each target, and is run again: each
-// letter takes effect once, another topic holds each once, and a third run sends nothing.
+// letter takes effect once and in order, another topic holds each once, and a third run sends nothing.
 func TestEveryPointOfAReplay(t *testing.T) {
 	t.Parallel()
 	const letters = 7
@@ -52,7 +52,7 @@ func (w *world) dieReplaying(run string, letters int, to, other string, batch in
 	name := fmt.Sprintf("%s: to %s in batches of %d at %s", run, to, batch, point)
 	var orders bytes.Buffer
 	for i := range letters {
-		fmt.Fprintf(&orders, `{"order_id":"%s-%d","user_id":"","status":"CREATED","currency":"EUR","items":[{"product_id":"P","quantity":1,"unit_price":1}],"total_amount":1,"timestamp":1750000000000}`+"\n", run, i)
+		fmt.Fprintf(&orders, `{"order_id":"%s-%d","user_id":"","status":"%s","currency":"EUR","items":[{"product_id":"P","quantity":1,"unit_price":1}],"total_amount":1,"timestamp":1750000000000}`+"\n", run, i/2, []string{"CREATED", "PAID"}[i%2])
 	}
 	file, plan := filepath.Join(w.t.TempDir(), "orders"), filepath.Join(w.t.TempDir(), "plan")
 	if err := os.WriteFile(file, orders.Bytes(), 0o600); err != nil {
@@ -97,6 +97,11 @@ func (w *world) dieReplaying(run string, letters int, to, other string, batch in
 		}
 		return nil
 	})
+	wrong := 0
+	if err := w.db.QueryRowContext(w.t.Context(), `SELECT count(*) FROM journal paid JOIN journal created ON created.message_id = paid.order_id || ':CREATED'
+		WHERE paid.message_id = paid.order_id || ':PAID' AND paid.order_id LIKE $1 AND paid.n < created.n`, run+"-%").Scan(&wrong); err != nil || wrong > 0 {
+		w.t.Errorf("%s: %d orders out of order, %v", name, wrong, err)
+	}
 }
 
 // heldOnce: a topic holds each letter of a run once.

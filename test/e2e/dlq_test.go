@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	bin "encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -41,6 +42,7 @@ const sickEffect = `INSERT INTO journal (order_id, message_id, status) VALUES (:
 type clinic struct {
 	*box
 	db     *sql.DB
+	kafka  string
 	admin  string
 	worker *process
 }
@@ -54,7 +56,7 @@ func newClinic(t *testing.T, env ...string) *clinic {
 	server := dbtest.StartPostgres(t)
 	t.Cleanup(server.Close)
 	server.Exec(t, server.Home(), "CREATE DATABASE shop")
-	c := &clinic{box: b, db: dbtest.Open(t, "postgres", server.DSN("shop")), admin: port(t)}
+	c := &clinic{box: b, db: dbtest.Open(t, "postgres", server.DSN("shop")), kafka: k.Addrs(), admin: port(t)}
 	t.Cleanup(func() { _ = c.db.Close() })
 	c.exec(sickSink)
 	effect := filepath.Join(t.TempDir(), "effect.sql")
@@ -142,6 +144,7 @@ func TestDeadLettersComeToTheirEnd(t *testing.T) {
 	if sum := audited(t, c.box, 0); sum.Dead != 0 || sum.Applied != 410 || sum.Missing != 0 {
 		t.Errorf("audit: %+v", sum)
 	}
+	withoutLedger(t, c)
 }
 
 // lettersAgree: list, stats, export and show tell the same.
@@ -158,14 +161,24 @@ func lettersAgree(t *testing.T, c *clinic) {
 	if len(listed.Letters) != 300 || byClass["invalid"] != 100 || byClass["exhausted"] != 100 || byClass["fatal"] != 100 {
 		t.Errorf("list: %v", byClass)
 	}
+	exported, one := map[string]int{}, map[string]string{}
+	for _, l := range letters(t, c.box) {
+		exported[l.Class]++
+		one[l.Class] = l.ID
+	}
+	if !maps.Equal(exported, byClass) {
+		t.Errorf("export: %v, list: %v", exported, byClass)
+	}
 	stats := c.must(0, time.Minute, "dlq", "stats", "-o", "csv", "--no-header", "-q").stdout
 	for class, n := range byClass {
 		if !strings.Contains(stats, fmt.Sprintf("%s,%d,%d,", class, n, n)) {
 			t.Errorf("stats of %s: %s", class, stats)
 		}
 	}
-	if r := c.must(0, time.Minute, "dlq", "show", listed.Letters[0].ID); !strings.Contains(r.stdout, listed.Letters[0].Class) || strings.Contains(r.stdout, "…") {
-		t.Errorf("show: %s", r.stdout)
+	for class, id := range one {
+		if r := c.must(0, time.Minute, "dlq", "show", id); !strings.HasPrefix(r.stdout, id+"  UNDECIDED") || !strings.Contains(r.stdout, class) || strings.Contains(r.stdout, "…") {
+			t.Errorf("show %s of class %s: %s", id, class, r.stdout)
+		}
 	}
 }
 
@@ -261,15 +274,52 @@ func refusals(t *testing.T, c *clinic) {
 	t.Helper()
 	c.must(7, time.Minute, "dlq", "replay", "5/99999", "--yes")
 	c.must(2, time.Minute, "dlq", "list", "--jq", ".clas==1")
-	before := c.must(0, time.Minute, "dlq", "stats", "--jobs", "-o", "csv", "-q").stdout
+	before := [2]int64{logEnd(t, c.kafka, ledger), logEnd(t, c.kafka, "orders.orders-worker.replay")}
 	id := strings.Split(c.must(0, time.Minute, "dlq", "list", "--state", "any", "--limit", "1", "-o", "csv", "--no-header", "-q").stdout, ",")[0]
-	if r := c.run(time.Minute, "dlq", "replay", id, "--again"); r.code != 8 {
-		t.Errorf("without --yes: exit %d, %s", r.code, r.stderr)
+	if r := c.must(8, time.Minute, "dlq", "replay", id, "--again"); r.stdout != "" || !strings.Contains(r.stderr, "--yes") {
+		t.Errorf("without --yes: %q, %s", r.stdout, r.stderr)
 	}
-	strip := func(s string) string { return strings.Join(strings.Fields(s), "") }
-	if after := c.must(0, time.Minute, "dlq", "stats", "--jobs", "-o", "csv", "-q").stdout; strings.Count(strip(after), "r-") != strings.Count(strip(before), "r-") {
-		t.Errorf("a refused replay left a job:\n%s", after)
+	if after := [2]int64{logEnd(t, c.kafka, ledger), logEnd(t, c.kafka, "orders.orders-worker.replay")}; after != before {
+		t.Errorf("refused replays wrote: ledger and replay topic end at %v, before at %v", after, before)
 	}
+}
+
+const ledger = "orders.orders-worker.dlq.audit"
+
+// withoutLedger: letters can be seen, and nothing is decided that could not be written down. With the ledger made anew it can.
+func withoutLedger(t *testing.T, c *clinic) {
+	t.Helper()
+	c.orders("I", 90, 91)
+	c.dead(2)
+	deleteTopic(t, client(t, c.kafka), ledger)
+	replays := logEnd(t, c.kafka, "orders.orders-worker.replay")
+	replay := []string{"dlq", "replay", "--class", "invalid", "--set", `/user_id="u-9"`, "--yes", "--wait"}
+	eventually(t, 30*time.Second, "the ledger is gone", func() error {
+		r := c.run(time.Minute, "dlq", "list")
+		if !strings.Contains(r.stderr, "there is no ledger "+ledger) {
+			return fmt.Errorf("list ends with %d: %s", r.code, r.stderr)
+		}
+		return nil
+	})
+	for _, args := range [][]string{replay, {"dlq", "discard", "--class", "invalid", "--reason", "tests", "--yes"}} {
+		if r := c.must(7, time.Minute, args...); !strings.Contains(r.stderr, "there is no ledger "+ledger) || !strings.Contains(r.stderr, "orderctl topics apply") {
+			t.Errorf("%v: %s", args, r.stderr)
+		}
+	}
+	if n := logEnd(t, c.kafka, "orders.orders-worker.replay"); n != replays {
+		t.Errorf("%d records were sent without a ledger", n-replays)
+	}
+	c.must(0, time.Minute, "topics", "apply", "--yes")
+	eventually(t, 30*time.Second, "the new ledger has its leaders", func() error {
+		if r := c.run(time.Minute, "dlq", "list"); r.code != 0 || strings.Contains(r.stderr, "there is no ledger") {
+			return fmt.Errorf("list ends with %d: %s", r.code, r.stderr)
+		}
+		return nil
+	})
+	if r := c.must(0, time.Minute, replay...); !strings.HasPrefix(r.stdout, "2 replayed: 2 resolved") {
+		t.Errorf("with a new ledger: %s", r.stdout)
+	}
+	c.effects("I", 102)
 }
 
 // Under hold what comes behind a dead order dies blocked. A replay of the head takes its followers along, also those that come
