@@ -33,7 +33,15 @@ type running struct {
 // startDev starts dev on a folder and waits until it is up.
 func startDev(t *testing.T, dir string, environ ...string) *running {
 	t.Helper()
-	cmd := orderctl(t, environ, "dev", "--data-dir", dir, "--kafka-addr", "127.0.0.1:0", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "-o", "json")
+	r, block := started(t, environ, "--data-dir", dir, "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
+	r.api, r.admin = "http://"+*block.API, "http://"+*block.Admin
+	return r
+}
+
+// started starts dev and returns what it says when it is up.
+func started(t *testing.T, environ []string, args ...string) (*running, devInfo) {
+	t.Helper()
+	cmd := orderctl(t, environ, append([]string{"dev", "--kafka-addr", "127.0.0.1:0", "-o", "json"}, args...)...)
 	r := &running{t: t, cmd: cmd, stderr: &lockedBuffer{}}
 	cmd.Stderr = r.stderr
 	out, err := cmd.StdoutPipe()
@@ -48,8 +56,7 @@ func startDev(t *testing.T, dir string, environ ...string) *running {
 	if err := json.NewDecoder(out).Decode(&block); err != nil {
 		t.Fatalf("dev did not start: %v\n%s", err, r.stderr)
 	}
-	r.api, r.admin = "http://"+*block.API, "http://"+*block.Admin
-	return r
+	return r, block
 }
 
 // stop ends it as an operator does.
