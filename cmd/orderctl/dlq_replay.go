@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"commerce.internal/orderctl/internal/config"
 	"commerce.internal/orderctl/internal/dlq"
@@ -113,6 +114,9 @@ func (s *session) replayFile(cmd *cobra.Command, args []string, sel *selectFlags
 	if f.dry {
 		return s.printPlan(plan, f.plan)
 	}
+	if err := f.insists(); err != nil {
+		return err
+	}
 	if f.foreign = sel.topic; f.foreign == "" && plan.DLQ.Topic != s.names().DLQ() {
 		f.foreign = plan.DLQ.Topic
 	}
@@ -130,6 +134,14 @@ func (s *session) replayFile(cmd *cobra.Command, args []string, sel *selectFlags
 	return d.replay(ctx, cmd, f, nil, plan, pace, wait)
 }
 
+// insists refuses --again without --yes.
+func (f *replayFlags) insists() error {
+	if f.again && !*f.yes {
+		return exitWith(exitNeedsYes, "--again replays what is handled already; add --yes to do it", "")
+	}
+	return nil
+}
+
 // replaySelected shows a plan, asks, and carries it out.
 func (d *desk) replaySelected(ctx context.Context, cmd *cobra.Command, f *replayFlags, pl *dlq.Planner, p dlq.Plan, pace float64, wait time.Duration) error {
 	s := d.s
@@ -145,8 +157,8 @@ func (d *desk) replaySelected(ctx context.Context, cmd *cobra.Command, f *replay
 		}
 		return d.judge(dlq.Unstarted(p), nil, "")
 	}
-	if f.again && !*f.yes {
-		return exitWith(exitNeedsYes, "--again replays what is handled already; add --yes to do it", "")
+	if err := f.insists(); err != nil {
+		return err
 	}
 	if wordsFor(s) && !*f.yes {
 		if err := s.printPlan(p, ""); err != nil {
@@ -198,7 +210,7 @@ func (d *desk) replay(ctx context.Context, cmd *cobra.Command, f *replayFlags, p
 	// The first Ctrl-C lets the batch in hand end; the second leaves at once.
 	sum, err := r.Run(context.WithoutCancel(ctx))
 	progress.Finish()
-	return d.judge(sum, err, again(cmd, f, p))
+	return d.judge(sum, err, again(cmd))
 }
 
 // late plans what died blocked behind the letters of a plan since.
@@ -241,10 +253,31 @@ func targetsOf(p dlq.Plan) []string {
 	return topics
 }
 
-// again is the command that goes on with a replay.
-func again(cmd *cobra.Command, f *replayFlags, p dlq.Plan) string {
-	if f.plan != "" && f.plan != "-" {
-		return "orderctl dlq replay --plan " + f.plan
+// again is the command that goes on with a replay: all that was asked for, with its edits and its topic. Taking over and
+// agreeing are for the operator to say anew.
+func again(cmd *cobra.Command) string {
+	words := []string{cmd.CommandPath()}
+	for _, arg := range cmd.Flags().Args() {
+		words = append(words, quoted(arg))
 	}
-	return strings.TrimSpace("orderctl dlq replay " + whereOf(cmd) + " --to " + p.To)
+	cmd.Flags().Visit(func(fl *pflag.Flag) {
+		if slices.Contains([]string{"yes", "takeover", "dry-run"}, fl.Name) {
+			return
+		}
+		values := []string{fl.Value.String()}
+		if list, ok := fl.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			switch {
+			case fl.Value.Type() == "bool" && v == "true":
+				words = append(words, "--"+fl.Name)
+			case fl.NoOptDefVal != "":
+				words = append(words, "--"+fl.Name+"="+quoted(v))
+			default:
+				words = append(words, "--"+fl.Name, quoted(v))
+			}
+		}
+	})
+	return strings.Join(words, " ")
 }

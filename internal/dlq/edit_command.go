@@ -42,11 +42,11 @@ func (t transformer) Edit(ctx context.Context, id ID, value []byte) ([]byte, err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fmt.Errorf("no answer within %s", transformTime)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s", err, firstLine(stderr.String()))
+		return nil, fmt.Errorf("%w: %s", err, firstLine(stderr.buf.String()))
 	case stdout.cut:
 		return nil, fmt.Errorf("the answer is longer than %d bytes", maxEdited)
 	}
-	return stdout.Bytes(), nil
+	return stdout.buf.Bytes(), nil
 }
 
 // firstLine is the first line of what a command said.
@@ -55,19 +55,20 @@ func firstLine(s string) string {
 	return line[:min(len(line), 200)]
 }
 
-// bounded is a buffer that takes no more than a record can hold.
+// bounded is a buffer that takes no more than a record can hold. It is no bytes.Buffer with a bound: io.Copy would read past
+// it, by a method of the buffer.
 type bounded struct {
-	bytes.Buffer
+	buf bytes.Buffer
 	cut bool
 }
 
 // Write implements io.Writer.
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxEdited {
+	if b.buf.Len()+len(p) > maxEdited {
 		b.cut = true
 		return len(p), nil
 	}
-	return b.Buffer.Write(p) //nolint:wrapcheck // never fails
+	return b.buf.Write(p) //nolint:wrapcheck // never fails
 }
 
 // visual is --edit: an editor on a terminal, one value after the other.

@@ -21,7 +21,7 @@ func (w *replaying) settleIntents(ctx context.Context) error {
 		open := slices.DeleteFunc(slices.Clone(other.Intent.Letters), func(s string) bool {
 			id, err := ParseID(s)
 			said, ok := w.Ledger.Of(id)
-			return err != nil || ok && said.State == DecisionReplayed
+			return err != nil || ok && said.State == DecisionReplayed && (!w.Again || other.ID != w.Plan.ID || said.Job == other.ID)
 		})
 		if len(open) == 0 {
 			continue
@@ -38,7 +38,7 @@ func (w *replaying) settleIntents(ctx context.Context) error {
 }
 
 // claim writes down what a job had sent.
-func (w *replaying) claim(ctx context.Context, j JobEntry, open []string, found map[string]queue.Position) error {
+func (w *replaying) claim(ctx context.Context, j JobEntry, open []string, found map[string]landed) error {
 	var entries []queue.Message
 	for _, s := range open {
 		at, ok := found[s]
@@ -58,7 +58,7 @@ func (w *replaying) claim(ctx context.Context, j JobEntry, open []string, found 
 		}
 		m, err := Entry{
 			State: DecisionReplayed, Job: j.ID, Operator: j.Operator, Reason: j.Reason, PlanSHA256: j.PlanSHA256, Target: at.String(),
-			Origin: originOf(l), Hop: l.Trail.Hop, SHA256: digest(l.Key, l.Value), At: j.At,
+			Origin: originOf(l), Hop: l.Trail.Hop, SHA256: digest(l.Key, l.Value), Edited: at.edited != l.Trail.Edited, At: j.At,
 		}.record(w.Ledger.Topic, id, w.Now())
 		if err != nil {
 			return err
@@ -77,9 +77,15 @@ func (w *replaying) claim(ctx context.Context, j JobEntry, open []string, found 
 	return nil
 }
 
+// landed is where a letter was sent to.
+type landed struct {
+	queue.Position
+	edited string // the edit that the record names; its letter may name an earlier one
+}
+
 // find returns where the letters of an intent lie in their targets, from the ends that were noted on.
-func (w *replaying) find(ctx context.Context, intent *Intent, job string) (map[string]queue.Position, error) {
-	found := map[string]queue.Position{}
+func (w *replaying) find(ctx context.Context, intent *Intent, job string) (map[string]landed, error) {
+	found := map[string]landed{}
 	if intent == nil {
 		return found, nil
 	}
@@ -100,7 +106,8 @@ func (w *replaying) find(ctx context.Context, intent *Intent, job string) (map[s
 			of, _ := queue.Last(r.Headers, queue.HeaderReplayOf)
 			by, _ := queue.Last(r.Headers, queue.HeaderReplayID)
 			if by == job && slices.Contains(intent.Letters, of) {
-				found[of] = r.Position()
+				edited, _ := queue.Last(r.Headers, queue.HeaderEdited)
+				found[of] = landed{r.Position(), edited}
 			}
 			return nil
 		})

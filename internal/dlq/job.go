@@ -105,6 +105,13 @@ func (j *job) progress(n int) {
 	j.entry.Done += n
 }
 
+// grow adds letters to those that the job is to do.
+func (j *job) grow(n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entry.Planned += n
+}
+
 // during runs the work of the job with signs of life beside it, and writes how it ended.
 func (j *job) during(ctx context.Context, work func(context.Context) (JobState, error)) error {
 	lives, end := context.WithCancel(ctx)

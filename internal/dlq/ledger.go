@@ -50,15 +50,21 @@ type Ledger struct {
 	Missing bool   // there is no such topic: nothing is decided, and nothing can be
 
 	letters map[ID]Entry
-	copies  map[copyID]Entry // the same, by origin and hop: copies of a letter share them
+	copies  map[copyID]told // the same, by origin and hop: copies of a letter share them
 	jobs    map[string]JobEntry
 	read    map[int32]int64 // up to where each partition was read
+}
+
+// told is an entry, and the letter that it was written for.
+type told struct {
+	Entry
+	by ID
 }
 
 // ReadLedger reads a ledger from its start up to its end. It is compacted: a few thousand entries. One that is not there
 // decides nothing.
 func ReadLedger(ctx context.Context, log Log, topic string) (*Ledger, error) {
-	l := &Ledger{Topic: topic, letters: map[ID]Entry{}, copies: map[copyID]Entry{}, jobs: map[string]JobEntry{}, read: map[int32]int64{}}
+	l := &Ledger{Topic: topic, letters: map[ID]Entry{}, copies: map[copyID]told{}, jobs: map[string]JobEntry{}, read: map[int32]int64{}}
 	err := l.refresh(ctx, log)
 	if errors.Is(err, queue.ErrNotFound) {
 		l.Missing = true
@@ -102,7 +108,7 @@ func (l *Ledger) add(r queue.Record) {
 		return
 	}
 	if r.Value == nil {
-		delete(l.letters, id)
+		l.forget(id)
 		return
 	}
 	var e Entry
@@ -113,12 +119,45 @@ func (l *Ledger) add(r queue.Record) {
 		return // it is final
 	}
 	l.letters[id] = e
-	if o := e.Origin; o != nil {
-		same := copyIDOf(queue.Position{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset}, e.Hop, o.Group)
-		if was, ok := l.copies[same]; !ok || e.supersedes(was) {
-			l.copies[same] = e
+	l.tell(told{e, id})
+}
+
+// tell lets an entry decide all copies of its letter. Of entries in one partition the later one counts, whatever the clocks of
+// their operators say.
+func (l *Ledger) tell(e told) {
+	same, ok := e.copyOf()
+	if !ok {
+		return
+	}
+	was, found := l.copies[same]
+	final := was.State == DecisionReplayed && e.State != DecisionReplayed
+	if !found || !final && was.by.Partition == e.by.Partition || e.supersedes(was.Entry) {
+		l.copies[same] = e
+	}
+}
+
+// forget takes back what was said for one letter. Its copies have their own entries.
+func (l *Ledger) forget(id ID) {
+	same, ok := l.letters[id].copyOf()
+	delete(l.letters, id)
+	if !ok || l.copies[same].by != id {
+		return
+	}
+	delete(l.copies, same)
+	for other, e := range l.letters {
+		if of, ok := e.copyOf(); ok && of == same {
+			l.tell(told{e, other})
 		}
 	}
+}
+
+// copyOf is what the copies of the entry's letter share.
+func (e Entry) copyOf() (copyID, bool) {
+	o := e.Origin
+	if o == nil {
+		return copyID{}, false
+	}
+	return copyIDOf(queue.Position{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset}, e.Hop, o.Group), true
 }
 
 // Decides returns what the ledger says of a letter: an entry on any of its copies decides it. ok is false when there is none.
@@ -128,8 +167,8 @@ func (l *Ledger) Decides(letter Letter) (e Entry, ok bool) {
 		return e, ok
 	}
 	if same, has := letter.copyOf(); has {
-		if found, is := l.copies[same]; is && (!ok || found.supersedes(e)) {
-			return found, true
+		if found, is := l.copies[same]; is && (!ok || e.Origin != nil || found.supersedes(e)) {
+			return found.Entry, true
 		}
 	}
 	return e, ok

@@ -42,6 +42,7 @@ func (w *replaying) after(ctx context.Context) error {
 		if err != nil || len(late) == 0 {
 			return err
 		}
+		w.job.grow(len(late))
 		before := w.sum.Sent
 		if err := w.all(ctx, late); err != nil {
 			return err

@@ -145,6 +145,9 @@ func (p *Planner) Plan(ctx context.Context, sel Selection) (Plan, error) {
 		if err != nil {
 			return Plan{}, err
 		}
+		if entry.Action == ActSkip && !slices.Contains(entry.Warnings, Handled) {
+			delete(w.planned, l.rowKey()) // what is blocked behind it would only die again
+		}
 		plan.Entries = append(plan.Entries, entry)
 	}
 	return plan, nil

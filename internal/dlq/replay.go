@@ -64,7 +64,7 @@ func (r *Replay) Run(ctx context.Context) (Summary, error) {
 	}
 	left := w.chosen()
 	var err error
-	w.job, err = r.open(ctx, JobEntry{ID: r.Plan.ID, Kind: KindReplay, Planned: w.sum.Planned, Reason: r.Plan.Reason, PlanSHA256: r.Plan.SHA256()})
+	w.job, err = r.open(ctx, JobEntry{ID: r.Plan.ID, Kind: KindReplay, Planned: w.sum.Planned, Skipped: len(r.Plan.Entries) - w.sum.Planned, Reason: r.Plan.Reason, PlanSHA256: r.Plan.SHA256()})
 	if err != nil {
 		return w.sum, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	"commerce.internal/orderctl/internal/failpoint"
 	"commerce.internal/orderctl/internal/queue"
@@ -55,26 +54,34 @@ func (w *replaying) read(ctx context.Context, entries []PlanEntry) (letters []pl
 	if err != nil {
 		return nil, 0, err
 	}
-	bytes := 0
+	full := 0
 	for i, e := range entries {
 		l, ok := found[ids[i]]
 		at, bad := parseTarget(e.Target)
 		switch said, decided := w.Ledger.Decides(l); {
 		case !ok || bad != nil || l.Lost || digest(l.Key, l.Value) != e.SHA256:
 			w.sum.Changed = append(w.sum.Changed, ids[i])
-		case decided && said.Job == w.Plan.ID && said.State == DecisionReplayed && !w.Again:
+		case decided && said.Job == w.Plan.ID && said.State == DecisionReplayed:
 			w.sum.Replayed++
 			w.sent = append(w.sent, goneOf(ids[i], l))
 		case !w.Again && w.past(l, said, decided):
 			w.sum.Handled++
-		case len(letters) > 0 && bytes+len(l.Value)+len(l.Key) > maxBatchBytes:
+		case len(letters) > 0 && full+e.size(l) > maxBatchBytes:
 			return letters, i, nil
 		default:
-			bytes += len(l.Value) + len(l.Key)
+			full += e.size(l)
 			letters = append(letters, planned{id: ids[i], letter: l, entry: e, at: at})
 		}
 	}
 	return letters, len(entries), nil
+}
+
+// size is how much of a batch the letter takes as it is sent.
+func (e PlanEntry) size(l Letter) int {
+	if e.Edit != nil {
+		return len(l.Key) + len(e.Edit.Value)
+	}
+	return len(l.Key) + len(l.Value)
 }
 
 // past reports whether somebody has dealt with the letter since the plan was made. A letter that was discarded before can be
@@ -142,7 +149,9 @@ func (w *replaying) produce(ctx context.Context, letters []planned, messages []q
 		if err != nil {
 			return acks, errors.Join(last, err)
 		}
-		maps.Copy(acks, found)
+		for id, at := range found {
+			acks[id] = at.Position
+		}
 	}
 	return acks, fmt.Errorf("replay of %d letters: %w: %w", len(letters)-len(acks), ErrUnsent, last)
 }
