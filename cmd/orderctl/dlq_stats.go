@@ -88,11 +88,27 @@ func statsTable(rows []dlq.Tally, by dlq.By, now time.Time) out.Table {
 			oldest = out.Duration(max(time.Second, now.Sub(r.Oldest)).Truncate(time.Second))
 		}
 		t.Rows = append(t.Rows, []out.Cell{
-			orUnknown(r.Key), out.Int(r.Undecided), out.Int(r.LastHour), out.Int(r.LastDay), oldest, out.Int(r.Replayed), out.Int(r.Resolved),
-			out.Int(r.Again), out.Int(r.Discarded), out.Int(r.InWork), out.Int(r.Lost), out.Int(r.Letters),
+			orUnknown(r.Key), out.Int(r.Undecided), out.Int(r.LastHour), out.Int(r.LastDay), oldest, out.Int(r.Replayed), told(r, r.Resolved),
+			told(r, r.Again), out.Int(r.Discarded), told(r, r.InWork), out.Int(r.Lost), out.Int(r.Letters),
 		})
 	}
 	return t
+}
+
+// told is a count of what became of letters, where that is known.
+func told(of interface{ Told() bool }, n int64) out.Cell {
+	if !of.Told() {
+		return out.Unknown()
+	}
+	return out.Int(n)
+}
+
+// brought is a count of what became of the letters of a job. A discard does not send them anywhere.
+func brought(j dlq.JobTally, n int64) out.Cell {
+	if j.Job.Kind == dlq.KindDiscard || j.Job.Kind == dlq.KindUndo {
+		return out.NA()
+	}
+	return told(j, n)
 }
 
 // runDLQJobs prints one row for each job of the ledger.
@@ -134,8 +150,8 @@ func jobsTable(jobs []dlq.JobTally, now time.Time) out.Table {
 	for _, j := range jobs {
 		t.Rows = append(t.Rows, []out.Cell{
 			out.Text(j.Job.ID), orNA(string(j.Job.Kind)), out.Text(string(j.Job.State)), out.Duration(max(0, now.Sub(j.Job.Began)).Truncate(time.Second)),
-			out.Int(int64(j.Job.Planned)), out.Int(int64(j.Job.Done)), out.Int(int64(j.Job.Skipped)), out.Int(j.Letters.Resolved), out.Int(j.Letters.Again),
-			out.Int(j.Letters.InWork), out.Time(j.Job.Began), out.Time(j.Job.At), orNA(j.Job.Operator), orNA(j.Job.Reason),
+			out.Int(int64(j.Job.Planned)), out.Int(int64(j.Job.Done)), out.Int(int64(j.Job.Skipped)), brought(j, j.Letters.Resolved), brought(j, j.Letters.Again),
+			brought(j, j.Letters.InWork), out.Time(j.Job.Began), out.Time(j.Job.At), orNA(j.Job.Operator), orNA(j.Job.Reason),
 		})
 	}
 	return t

@@ -75,6 +75,7 @@ type Letter struct {
 	Size    int    // bytes of the value; of a pointer those of its source
 	Headers []queue.Header
 
+	untold bool   // the store was not asked for its message
 	ours   bool   // a pointer that names the SHA-256 of what it points to
 	digest string // in hex
 }

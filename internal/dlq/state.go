@@ -85,7 +85,9 @@ func (r *Reader) judge(ctx context.Context, letters []Letter) error {
 	for i := range letters {
 		l := &letters[i]
 		l.Ledger = r.entry(*l)
-		row, found := known[r.question(*l)]
+		asked := r.question(*l)
+		l.untold = asked == question{}
+		row, found := known[asked]
 		if l.State = stateOf(*l, row, found); l.State == Undecided && l.Lost {
 			l.State = Lost
 		}

@@ -32,6 +32,8 @@ type Tally struct {
 	LastDay   int64     // died within the last day
 	Oldest    time.Time // of the undecided; zero: there is none
 	Replayed  int64     // an operator sent them again; the next three are what became of those and of others
+	Past      int64     // replayed, or resolved in another way
+	Untold    int64     // nobody knows what became of them: there is no store, or they are foreign
 	Resolved  int64
 	InWork    int64
 	Again     int64
@@ -94,8 +96,15 @@ func (t *Tally) add(l Letter, now time.Time) {
 	} else if age < 24*time.Hour {
 		t.LastDay++
 	}
-	if l.Ledger != nil && l.Ledger.State == DecisionReplayed || l.State == InWork || l.State == DeadAgain || l.State == Replayed {
+	replayed := l.Ledger != nil && l.Ledger.State == DecisionReplayed || l.State == InWork || l.State == DeadAgain || l.State == Replayed
+	if replayed {
 		t.Replayed++
+	}
+	if replayed || l.State == Resolved {
+		t.Past++
+	}
+	if l.untold {
+		t.Untold++
 	}
 	switch l.State {
 	case Undecided:
@@ -117,11 +126,17 @@ func (t *Tally) add(l Letter, now time.Time) {
 	}
 }
 
+// Told reports whether it is known what became of the letters: each of them was asked for in the store.
+func (t Tally) Told() bool { return t.Untold == 0 }
+
 // JobTally is a job and what became of its letters.
 type JobTally struct {
 	Job     JobEntry
-	Letters Tally
+	Letters Tally // of those that are still in the log and that no later job has sent again
 }
+
+// Told reports whether it is known what became of all letters of the job.
+func (j JobTally) Told() bool { return j.Letters.Told() && j.Letters.Letters >= int64(j.Job.Done) }
 
 // Jobs returns the jobs of the ledger, the newest first, with what became of their letters that are still in the log.
 func (r *Reader) Jobs(ctx context.Context, sel Selection, now time.Time, tell func(done, total int64)) ([]JobTally, error) {
@@ -177,7 +192,7 @@ func (r *Reader) Totals(ctx context.Context) (Totals, error) {
 	}
 	if records <= fewRecords {
 		_, sum, err := r.Stats(ctx, Selection{}, ByClass, time.Time{}, nil)
-		return Totals{Undecided: sum.Undecided, Replayed: max(sum.Replayed, sum.Resolved), Discarded: sum.Discarded}, err
+		return Totals{Undecided: sum.Undecided, Replayed: sum.Past, Discarded: sum.Discarded}, err
 	}
 	ledger, err := r.Ledger(ctx)
 	if err != nil {

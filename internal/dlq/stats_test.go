@@ -100,6 +100,41 @@ func TestJobsTellWhatBecameOfTheirLetters(t *testing.T) {
 	}
 }
 
+// Without a store, and of foreign letters, nobody knows what became of what was replayed: that is not 0.
+func TestWhatNobodyWasAskedIsNotToldAsNone(t *testing.T) {
+	t.Parallel()
+	l, known := mixed()
+	_, sum, err := dlq.NewReader(l, known, topic, "g").Stats(t.Context(), dlq.Selection{}, dlq.ByClass, base(), nil)
+	if err != nil || !sum.Told() || sum.Past != 40 {
+		t.Errorf("%+v (%v): with a store all is told", sum, err)
+	}
+	r := dlq.NewReader(l, nil, topic, "g")
+	_, sum, err = r.Stats(t.Context(), dlq.Selection{}, dlq.ByClass, base(), nil)
+	if err != nil || sum.Told() || sum.Untold != 300 || sum.Replayed != 40 {
+		t.Errorf("%+v (%v): without one nothing is", sum, err)
+	}
+	jobs, err := r.Jobs(t.Context(), dlq.Selection{}, base(), nil)
+	if err != nil || jobs[1].Told() || !jobs[0].Told() {
+		t.Errorf("%+v (%v): r-1 has sent 50, r-2 none", jobs, err)
+	}
+	l.parts[9] = []queue.Record{{Topic: topic, Partition: 9, Time: base(), Headers: []queue.Header{{Name: "kafka_dlt-original-topic", Value: []byte("orders")}}}}
+	_, sum, err = dlq.NewReader(l, known, topic, "g").Stats(t.Context(), dlq.Selection{}, dlq.ByClass, base(), nil)
+	if err != nil || sum.Told() || sum.Untold != 1 {
+		t.Errorf("%+v (%v): one letter is foreign", sum, err)
+	}
+}
+
+// What an older job sent and a later one has sent again is not the older one's to tell.
+func TestAJobWhoseLettersAreGoneDoesNotSayNone(t *testing.T) {
+	t.Parallel()
+	l, known := mixed()
+	l.decided(dlq.ID{Partition: 1}, dlq.Entry{State: dlq.DecisionReplayed, Job: "r-2", At: base().Add(time.Hour)})
+	jobs, err := dlq.NewReader(l, known, topic, "g").Jobs(t.Context(), dlq.Selection{}, base(), nil)
+	if err != nil || jobs[1].Told() || jobs[1].Letters.Letters != 49 {
+		t.Errorf("%+v (%v)", jobs, err)
+	}
+}
+
 func TestTotalsOfManyAreNotCountedOneByOne(t *testing.T) {
 	t.Parallel()
 	l := &topicLog{parts: map[int32][]queue.Record{}}
