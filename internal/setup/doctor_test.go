@@ -216,6 +216,11 @@ func TestTheConfigsOfTopics(t *testing.T) {
 		make: func(w *world) { w.producer = fmt.Errorf("cluster authorization failed: %w", queue.ErrDenied) },
 	}
 	t.Run("the idempotent producer is refused", refused.run)
+	slow := sick{
+		level: setup.LevelFail, check: "configs", code: 3, text: "the idempotent producer cannot begin", fix: "run it again in a minute",
+		make: func(w *world) { w.producer = fmt.Errorf("coordinator is loading: %w", queue.ErrUnreachable) },
+	}
+	t.Run("there is no producer id yet", slow.run)
 	t.Run("it is not wanted, and not asked for", func(t *testing.T) {
 		t.Parallel()
 		w := healthy(t)

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -131,16 +132,25 @@ func (d *Doctor) configs(ctx context.Context) []Finding {
 	}
 	if d.opts.Idempotent {
 		if err := d.opts.Producer(ctx); err != nil {
-			f := failed(err, "")
-			f.Text = "the idempotent producer is refused: " + err.Error()
-			f.Fix = d.acl("IdempotentWrite", "cluster") + "; or kafka.idempotent: false"
-			found = append(found, f)
+			found = append(found, d.noProducer(err))
 		}
 	}
 	if len(found) > 0 {
 		return found
 	}
 	return []Finding{ok("cleanup, retention and sizes are safe")}
+}
+
+// noProducer is the finding when no idempotent producer can begin. A cluster that has no id to give refuses nothing.
+func (d *Doctor) noProducer(err error) Finding {
+	f := failed(err, "run it again in a minute; if it stays so, see the brokers' logs")
+	if errors.Is(err, queue.ErrUnreachable) {
+		f.Text = "the idempotent producer cannot begin: " + err.Error()
+		return f
+	}
+	f.Text = "the idempotent producer is refused: " + err.Error()
+	f.Fix = d.acl("IdempotentWrite", "cluster") + "; or kafka.idempotent: false"
+	return f
 }
 
 func (d *Doctor) topicConfigs(name string, t Topic) []Finding {

@@ -180,6 +180,23 @@ func TestRightsAreTold(t *testing.T) {
 	}
 }
 
+// A cluster that has just started answers COORDINATOR_LOAD_IN_PROGRESS until its ids are there.
+func TestAProducerIDIsAskedForUntilThereAreSome(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t)
+	a := secured(kafka.TLSOptions{}, kafka.SASLOptions{}, b.Addr())
+	loading := b.Fault(brokertest.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.CoordinatorLoadInProgress, Count: 3})
+	if err := a.Idempotent(t.Context()); err != nil || loading.Hits() != 3 {
+		t.Errorf("%v after %d refusals", err, loading.Hits())
+	}
+	b.Fault(brokertest.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := a.Idempotent(ctx); !errors.Is(err, queue.ErrUnreachable) {
+		t.Errorf("it never has one: %v", err)
+	}
+}
+
 // nobody is an address that nobody listens on.
 func nobody(t *testing.T) string {
 	t.Helper()

@@ -106,16 +106,24 @@ func (a *Admin) GroupRights(ctx context.Context, group string) (Rights, error) {
 	return r, nil
 }
 
-// Idempotent asks for the id of an idempotent producer, as such a producer does first. Nothing is written.
+// Idempotent asks for the id of an idempotent producer, as such a producer does first. Nothing is written. A cluster that has
+// just started has no ids to give yet: it is asked again until ctx ends.
 func (a *Admin) Idempotent(ctx context.Context) error {
-	res, err := kafka.Ask(ctx, a.kafka, func(b *sarama.Broker) (*sarama.InitProducerIDResponse, error) {
-		return b.InitProducerID(&sarama.InitProducerIDRequest{Version: 1})
-	})
-	if err == nil && res.Err != sarama.ErrNoError {
-		err = a.kafka.Explain(res.Err)
+	for {
+		res, err := kafka.Ask(ctx, a.kafka, func(b *sarama.Broker) (*sarama.InitProducerIDResponse, error) {
+			return b.InitProducerID(&sarama.InitProducerIDRequest{Version: 1})
+		})
+		if err != nil {
+			return fmt.Errorf("ask for a producer id: %w", err)
+		}
+		switch res.Err {
+		case sarama.ErrNoError:
+			return nil
+		case sarama.ErrOffsetsLoadInProgress, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer:
+			if pause(ctx) {
+				continue
+			}
+		}
+		return fmt.Errorf("ask for a producer id: %w", a.kafka.Explain(res.Err))
 	}
-	if err != nil {
-		return fmt.Errorf("ask for a producer id: %w", err)
-	}
-	return nil
 }
