@@ -58,6 +58,54 @@ func TestATopicMadeAnewIsNotReadUntilItsOffsetsAreReset(t *testing.T) {
 	}
 }
 
+// Nobody consumes when the topic is made anew, and its commits are gone with it: what is unread now is counted all the same.
+func TestLagOfATopicMadeAnewWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t)
+	environ := []string{
+		"HOME=" + t.TempDir(), "ORDERCTL_KAFKA_BROKERS=" + b.Addr(), "ORDERCTL_CONSUME_ADMIN_ADDR=127.0.0.1:0",
+		"ORDERCTL_TOPICS_PARTITIONS=1", "ORDERCTL_TOPICS_REPLICATION_FACTOR=1", "ORDERCTL_TOPICS_MIN_INSYNC_REPLICAS=1",
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		var stderr strings.Builder
+		cmd := orderctl(t, environ, args...)
+		cmd.Stderr = &stderr
+		raw, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("orderctl %s: %v\n%s%s", strings.Join(args, " "), err, raw, stderr.String())
+		}
+		return string(raw)
+	}
+	run("topics", "apply", "--yes")
+	run("produce", "--count", "3", "--via", "kafka", "-q")
+	run("consume", "--until-empty")
+	b.DeleteTopic("orders")
+	if left := b.Committed(t, "orders-worker"); left[brokertest.TP{Topic: "orders"}] != 0 {
+		t.Fatalf("commits outlive the topic: %v", left)
+	}
+	if got := run("lag"); !strings.Contains(got, "WARNING") || !strings.Contains(got, "NO-TOPIC") {
+		t.Errorf("without its topic:\n%s", got)
+	}
+	if got := run("top", "--once"); !strings.Contains(got, "worst=orders/? ") {
+		t.Errorf("top says\n%s", got)
+	}
+	run("topics", "apply", "--yes")
+	run("produce", "--count", "2", "--via", "kafka", "-q")
+	got := run("lag")
+	for _, want := range []string{"CRITICAL  2 unread", "NO-MEMBERS", "the group has never committed here"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if got := run("offsets", "show"); !strings.Contains(got, "orders                             0          -      0    2") {
+		t.Errorf("the new topic is not in\n%s", got)
+	}
+	if got := run("top", "--once", "-o", "jsonl"); !strings.Contains(got, `"unread":2`) {
+		t.Errorf("top says\n%s", got)
+	}
+}
+
 func waitUntil(t *testing.T, ok func() bool, say func() string) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)

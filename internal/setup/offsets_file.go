@@ -86,6 +86,10 @@ func (f OffsetsFile) Target(topics []string) Target {
 func ShowOffsets(cluster string, r lag.Report, g lag.Group) OffsetsFile {
 	f := OffsetsFile{Schema: OffsetsSchema, Cluster: cluster, Group: g.Group, AsOf: r.AsOf, Complete: true, Partitions: []PartitionOffset{}}
 	for _, row := range g.Partitions {
+		if row.Partition < 0 { // the topic is gone, which is a fact, or nobody tells its partitions
+			f.Complete = f.Complete && row.Status == lag.Gone
+			continue
+		}
 		f.Partitions = append(f.Partitions, PartitionOffset{
 			Topic: row.Topic, Partition: row.Partition, Commit: row.Commit, Committed: row.Committed, Start: row.Start, End: row.End,
 		})

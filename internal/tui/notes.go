@@ -134,7 +134,7 @@ func groupChanges(old, now Group, note func(kind, format string, args ...any)) {
 }
 
 func rowChanges(old, now Row, note func(kind, format string, args ...any)) {
-	name := fmt.Sprintf("%s/%d", now.Topic, now.Partition)
+	name := lag.TopicPartition{Topic: now.Topic, Partition: now.Partition}.String()
 	was := old.Leader
 	if !was.Known {
 		was = old.ledBy

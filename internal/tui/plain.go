@@ -171,7 +171,7 @@ func worst(s Sample) string {
 	if len(rows) == 0 || grade(rows[0].Severity) == 0 {
 		return "-"
 	}
-	return word(fmt.Sprintf("%s/%d", rows[0].Topic, rows[0].Partition))
+	return word(lag.TopicPartition{Topic: rows[0].Topic, Partition: rows[0].Partition}.String())
 }
 
 func plainNumber(m lag.Maybe[int64], atLeast bool) string {

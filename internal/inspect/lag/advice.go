@@ -138,7 +138,7 @@ func explainPlainly(s Status, flag string) (why, next string) {
 	case Unknown:
 		return "no broker told: values are missing, not 0", "doctor"
 	case Gone:
-		return "the group committed here, and the topic is gone", ""
+		return "the group reads here, and the topic is gone", "topics plan"
 	default:
 		return "", ""
 	}

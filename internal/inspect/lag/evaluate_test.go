@@ -496,6 +496,31 @@ func TestWhatDoesNotExist(t *testing.T) {
 	}
 }
 
+// Kafka deletes the commits of a topic with it. A group that still has its tiers reads the topic that is there now.
+func TestATopicWithoutCommitsCountsWhereItsTiersAre(t *testing.T) {
+	t.Parallel()
+	s := golden()
+	s.Asked = nil
+	s.Groups = map[string]lag.GroupObs{"g": group(lag.StateEmpty, nil, nil)}
+	s.Topics["orders.g.retry.5s"] = lag.TopicObs{Exists: lag.Know(true), Partitions: 1}
+	s.Partitions[tp("orders.g.retry.5s", 0)] = part(0, 0)
+	g := find(t, lag.Evaluate([]lag.Snapshot{s}, lag.Policy{}), "g")
+	if r := row(t, g, "orders", 1); g.Unread != lag.Know[int64](360) || r.Status != lag.NoMembers || !slices.Contains(r.Reasons, lag.NeverCommitted) || g.Status != lag.SevCritical {
+		t.Errorf("%v unread, %v, %+v", g.Unread, g.Status, r)
+	}
+	s.Topics["orders"] = lag.TopicObs{Exists: lag.Know(false)}
+	for p := range int32(4) {
+		delete(s.Partitions, tp("orders", p))
+	}
+	if g = find(t, lag.Evaluate([]lag.Snapshot{s}, lag.Policy{}), "g"); row(t, g, "orders", -1).Status != lag.Gone || g.Status != lag.SevWarning {
+		t.Errorf("it is gone: %v, %+v", g.Status, g.Partitions)
+	}
+	s.Topics["orders.g.retry.5s"] = lag.TopicObs{Exists: lag.Know(false)}
+	if g = find(t, lag.Evaluate([]lag.Snapshot{s}, lag.Policy{}), "g"); len(g.Partitions) > 1 {
+		t.Errorf("of a tier that is gone nothing follows: %+v", g.Partitions)
+	}
+}
+
 func TestPolicyNarrowsTheRows(t *testing.T) {
 	t.Parallel()
 	r := lag.Evaluate([]lag.Snapshot{golden()}, lag.Policy{Topics: []string{"orders"}, Partitions: []int32{0, 1}})

@@ -26,15 +26,27 @@ func MarkAge(topic string, slo time.Duration) (age time.Duration, ok bool) {
 
 // Belongs reports whether topic carries the name of group: a tier, the replay topic, the dead letters or their ledger.
 func Belongs(topic, group string) bool {
+	_, _, ok := owned(topic, group)
+	return ok
+}
+
+// SourceOf returns the source of a tier of the group. Who has tiers reads it, whether a commit says so or not: Kafka deletes
+// the commits of a topic together with it.
+func SourceOf(topic, group string) (source string, ok bool) {
+	source, role, ok := owned(topic, group)
+	return source, ok && tier(role)
+}
+
+func owned(topic, group string) (source string, role queue.Role, ok bool) {
 	for i := range topic {
 		if topic[i] != '.' {
 			continue
 		}
-		if _, _, ok := (queue.Names{Source: topic[:i], Group: group}).Role(topic); ok {
-			return true
+		if role, _, ok := (queue.Names{Source: topic[:i], Group: group}).Role(topic); ok {
+			return topic[:i], role, true
 		}
 	}
-	return false
+	return "", "", false
 }
 
 func tier(r queue.Role) bool { return r == queue.RoleRetry || r == queue.RoleReplay }

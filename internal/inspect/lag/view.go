@@ -34,7 +34,7 @@ func (v *view) owner(i int, tp TopicPartition) *Owner {
 }
 
 // partitions are those that make a row of the group: committed, assigned, and all of every topic that it subscribes to,
-// has any commit in, or that was asked for. Topics named after another group are no concern of this one.
+// has any commit in, that was asked for, or whose tiers it has. Topics named after another group are no concern of this one.
 func (v *view) partitions() []TopicPartition {
 	set, topics := map[TopicPartition]bool{}, map[string]bool{}
 	for tp := range v.obs.Commits.V {
@@ -56,6 +56,12 @@ func (v *view) partitions() []TopicPartition {
 	for t := range v.now.Topics {
 		if Belongs(t, v.name) {
 			topics[t] = true
+		}
+		if source, ok := SourceOf(t, v.name); ok && v.now.Topics[t].Exists.V {
+			topics[source] = true
+			if found := v.now.Topics[source].Exists; found.Known && !found.V && len(v.topics[source]) == 0 {
+				set[TopicPartition{source, -1}] = true // it is gone, and its commits with it
+			}
 		}
 	}
 	for t := range topics {

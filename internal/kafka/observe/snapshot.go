@@ -138,8 +138,12 @@ func needed(s lag.Snapshot, topics map[string]*sarama.TopicMetadata, whole bool)
 	for group, g := range s.Groups {
 		maps.Copy(names, topicsOf(g))
 		for t := range topics {
-			if whole && lag.Belongs(t, group) {
-				names[t] = true
+			if !whole || !lag.Belongs(t, group) {
+				continue
+			}
+			names[t] = true
+			if source, ok := lag.SourceOf(t, group); ok {
+				names[source] = true
 			}
 		}
 	}
