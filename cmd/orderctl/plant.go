@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"commerce.internal/orderctl/internal/consume"
@@ -221,10 +222,33 @@ func (p *plant) startProducer(ctx context.Context, b *base, command string, o pu
 // run runs the worker, where there is one, beside what else is in front, until ctx ends; lag is observed until they have
 // drained.
 func (p *plant) run(ctx context.Context, front ...part) error {
-	if p.worker != nil {
+	switch {
+	case p.worker == nil:
+	case p.server != nil:
+		front = append(front, runsUntil(p.server.Draining(), p.worker.Run))
+	default:
 		front = append(front, p.worker.Run)
 	}
 	return together(ctx, front, []part{p.cache.Run})
+}
+
+// runsUntil is run, whose end is asked for when stop is closed, and not when ctx ends: a server that was told to stop still
+// takes orders for a while, and those are applied too. Whoever ends ctx closes stop.
+func runsUntil(stop <-chan struct{}, run part) part {
+	return func(ctx context.Context) error {
+		own, end := context.WithCancelCause(context.WithoutCancel(ctx))
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer end(nil)
+		wg.Go(func() {
+			select {
+			case <-stop:
+				end(context.Cause(ctx))
+			case <-own.Done():
+			}
+		})
+		return run(own)
+	}
 }
 
 // inHand is how many orders wait for their end.
