@@ -50,7 +50,7 @@ func (s *Store) Messages(ctx context.Context, group string, ids []string) ([]que
 	var all []queue.Row
 	err := s.look(ctx, "read message rows by id", func(tx *sql.Tx) error {
 		all = nil
-		return eachChunk(group, sorted(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isText(id) })), func(n int, args []any) error {
+		return s.text.eachChunk(group, sorted(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isText(id) })), func(n int, args []any) error {
 			rows, err := auditRows(ctx, tx, s.text.rowsOf(auditColumns, n), args...)
 			all = append(all, rows...)
 			return err

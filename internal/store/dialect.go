@@ -37,20 +37,21 @@ type dialect interface {
 
 // syntax is how a database spells what SQL does not agree on.
 type syntax struct {
-	begin       string                       // starts a transaction that means to write
-	looks       sql.TxOptions                // of a transaction that reads, all of it at one moment
-	prepares    bool                         // a statement that is run again is worth preparing
-	same        string                       // equality that holds between NULLs
-	state       string                       // the column, hidden from an index that may be long; "": as it is
-	lockRows    string                       // ends a SELECT whose rows shall stay as they are until the end
-	hasTable    string                       // counts the tables of a name
-	placeholder func(n int) string           // the n-th parameter, from 1
-	lookup      func(n int, q lookup) string // where the usual text is not good enough
-	number      string                       // what says, behind a parameter, that it is a number
-	foreign     string                       // bytes that begin parameters which the store never fills
-	brackets    bool                         // [name] is a quoted name
-	dollars     bool                         // $$text$$ and $tag$text$tag$ are quoted, E'' knows backslashes, comments nest
-	backslashes bool                         // a backslash quotes the next byte of a text, # begins a comment, -- only before a blank
+	begin       string                // starts a transaction that means to write
+	looks       sql.TxOptions         // of a transaction that reads, all of it at one moment
+	prepares    bool                  // a statement that is run again is worth preparing
+	same        string                // equality that holds between NULLs
+	state       string                // the column, hidden from an index that may be long; "": as it is
+	lockRows    string                // ends a SELECT whose rows shall stay as they are until the end
+	hasTable    string                // counts the tables of a name
+	placeholder func(n int) string    // the n-th parameter, from 1
+	lookup      func(q lookup) string // where the usual text is not good enough; its names are one parameter
+	names       func([]string) any    // which is made by this
+	number      string                // what says, behind a parameter, that it is a number
+	foreign     string                // bytes that begin parameters which the store never fills
+	brackets    bool                  // [name] is a quoted name
+	dollars     bool                  // $$text$$ and $tag$text$tag$ are quoted, E'' knows backslashes, comments nest
+	backslashes bool                  // a backslash quotes the next byte of a text, # begins a comment, -- only before a blank
 }
 
 // link is an open database.

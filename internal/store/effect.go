@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"commerce.internal/orderctl/internal/order"
+	"commerce.internal/orderctl/internal/queue"
 )
 
 // writeOrder puts the effect of a record into the orders table: a new order where none was read, else the locked one,
 // which must still have the status that was read.
-func (x *session) writeOrder(ctx context.Context, group string, c change, now time.Time) (int64, error) {
+func (x *session) writeOrder(ctx context.Context, group string, c *change, now time.Time) (int64, error) {
 	if c.Effect.Insert {
 		return x.exec(ctx, x.store.text.insertOrder, insertOrderArgs(group, c, now)...)
 	}
@@ -21,21 +22,41 @@ func (x *session) writeOrder(ctx context.Context, group string, c change, now ti
 	return x.exec(ctx, x.store.text.updateOrder, append(updateOrderArgs(c, now), group, c.Effect.Order.OrderID, string(c.seen.Stored.Status))...)
 }
 
-// insertOrderArgs are the parameters of texts.insertOrder.
-func insertOrderArgs(group string, c change, now time.Time) []any {
-	e := c.Effect
-	o := e.Order
-	return []any{
-		group, o.OrderID, o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items),
-		attributesJSON(o.Attributes), o.Timestamp, o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset,
-		orNull(e.TraceID), now.UnixMilli(),
+// orderValues hands the columns of a new order to v, in the order of texts.insertOrder.
+func orderValues(v values, group string, e *queue.Effect, now time.Time) {
+	o := &e.Order
+	v.text(group)
+	v.text(o.OrderID)
+	v.text(o.UserID)
+	v.text(string(o.Status))
+	v.text(o.Currency)
+	v.number(o.TotalAmount)
+	v.text(itemsJSON(o.Items))
+	if len(o.Attributes) > 0 {
+		v.text(text(o.Attributes))
+	} else {
+		v.textOrNull("")
 	}
+	v.number(o.Timestamp)
+	v.number(o.Timestamp)
+	v.text(e.MessageID)
+	v.number(int64(e.Src.Partition))
+	v.number(e.Src.Offset)
+	v.textOrNull(e.TraceID)
+	v.number(now.UnixMilli())
+}
+
+// insertOrderArgs are the parameters of texts.insertOrder.
+func insertOrderArgs(group string, c *change, now time.Time) []any {
+	list := make(valueList, 0, 15)
+	orderValues(&list, group, c.Effect, now)
+	return list
 }
 
 // updateOrderArgs are the values that texts.updateOrder sets.
-func updateOrderArgs(c change, now time.Time) []any {
+func updateOrderArgs(c *change, now time.Time) []any {
 	e := c.Effect
-	o := e.Order
+	o := &e.Order
 	return []any{
 		o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items), attributesJSON(o.Attributes),
 		o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset, orNull(e.TraceID), now.UnixMilli(),

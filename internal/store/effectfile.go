@@ -99,12 +99,12 @@ func (x *session) prepareEffect(ctx context.Context, path string) error {
 }
 
 // effects are the operator's statements for one order.
-func (s *Store) effects(c change) []statement {
+func (s *Store) effects(c *change) []statement {
 	list := make([]statement, len(s.effect))
 	for i, st := range s.effect {
 		args := make([]any, len(st.params))
 		for n, name := range st.params {
-			args[n] = effectArg(name, *c.Effect)
+			args[n] = effectArg(name, c.Effect)
 		}
 		list[i] = statement{text: st.text, args: args, index: c.index, operators: true}
 	}
@@ -112,7 +112,7 @@ func (s *Store) effects(c change) []statement {
 }
 
 // runEffect runs the operator's statements for one order.
-func (x *session) runEffect(ctx context.Context, c change) error {
+func (x *session) runEffect(ctx context.Context, c *change) error {
 	for i, st := range x.store.effects(c) {
 		if _, err := x.exec(ctx, st.text, st.args...); err != nil {
 			return fmt.Errorf("statement in line %d of the effect file: %w", x.store.effect[i].line, err)
@@ -124,8 +124,8 @@ func (x *session) runEffect(ctx context.Context, c change) error {
 // numeric reports whether a parameter is a number.
 func numeric(param string) bool { return param == "total_amount" || param == "timestamp" }
 
-func effectArg(name string, e queue.Effect) any {
-	o := e.Order
+func effectArg(name string, e *queue.Effect) any {
+	o := &e.Order
 	switch name {
 	case "order_id":
 		return o.OrderID

@@ -130,7 +130,7 @@ func (d *mysqlDialect) writes(t texts, group string, changes []change, now time.
 	for _, w := range inKeyOrder(changes) {
 		switch w.Kind {
 		case queue.Insert:
-			rows.add(insertArgs(group, w.Row, now), w.index)
+			rows.add(insertArgs(group, &w.Row, now), w.index)
 		case queue.Control:
 			compared = append(compared, statement{text: t.controlRow, args: controlArgs(group, w.Write, now), index: w.index}, ifMissed(w.index))
 		default:

@@ -32,6 +32,7 @@ const connectWithin = 5 * time.Second
 type postgresDialect struct {
 	config *pgx.ConnConfig
 	pool
+	insertRows, insertOrders string
 }
 
 func newPostgres(o Options) (*postgresDialect, error) {
@@ -57,7 +58,9 @@ func newPostgres(o Options) (*postgresDialect, error) {
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "orderctl"
 	}
-	return &postgresDialect{config: c, pool: newPool(o)}, nil
+	d := &postgresDialect{config: c, pool: newPool(o)}
+	d.insertRows, d.insertOrders = postgresInserts()
+	return d, nil
 }
 
 // postgresDSNError says what is wrong with a dsn without a word of it: the text of an address that cannot be taken apart
@@ -88,6 +91,7 @@ func (d *postgresDialect) syntax() syntax {
 		hasTable:    "SELECT count(to_regclass(?))",
 		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 		lookup:      postgresLookup,
+		names:       nameArray,
 		number:      "::bigint",
 		foreign:     "$",
 		dollars:     true,

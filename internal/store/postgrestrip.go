@@ -4,11 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"commerce.internal/orderctl/internal/queue"
@@ -83,32 +81,37 @@ func take(answers pgx.BatchResults, st statement) error {
 // one.
 func (d *postgresDialect) writes(t texts, group string, changes []change, now time.Time) []statement {
 	var list, compared, updates []statement
-	var rows, inserts [][]any
+	byKey, byOrder := inKeyOrder(changes), inOrderOfOrders(changes)
+	rows, inserts := newArrays(len(byKey)), newArrays(len(byOrder))
 	first := [2]int{nobody, nobody} // a record of each of the two
-	for _, w := range inKeyOrder(changes) {
+	for _, w := range byKey {
 		switch w.Kind {
 		case queue.Insert:
-			rows, first[0] = append(rows, insertArgs(group, w.Row, now)), w.index
+			rowValues(rows, group, &w.Row, now)
+			first[0] = w.index
+			rows.endRow()
 		case queue.Control:
 			compared = append(compared, statement{text: mustChange(t.controlRow), args: controlArgs(group, w.Write, now), index: w.index, compares: true})
 		default:
 			compared = append(compared, statement{text: mustChange(t.updateRow), args: updateArgs(group, w.Write, now), index: w.index, compares: true})
 		}
 	}
-	for _, c := range inOrderOfOrders(changes) {
+	for _, c := range byOrder {
 		if c.Effect.Insert {
-			inserts, first[1] = append(inserts, insertOrderArgs(group, c, now)), c.index
+			orderValues(inserts, group, c.Effect, now)
+			first[1] = c.index
+			inserts.endRow()
 		} else {
 			args := append(updateOrderArgs(c, now), group, c.Effect.Order.OrderID, string(c.seen.Stored.Status))
 			updates = append(updates, statement{text: mustChange(t.updateOrder), args: args, index: c.index, compares: true})
 		}
 	}
-	if len(rows) > 0 {
-		list = append(list, statement{text: postgresInsert("orderctl_messages", "consumer_group, done_id, "+columns, rowTypes()), args: arrays(rows), index: first[0]})
+	if rows.n > 0 {
+		list = append(list, statement{text: d.insertRows, args: rows.args(), index: first[0]})
 	}
 	list = append(list, compared...)
-	if len(inserts) > 0 {
-		list = append(list, statement{text: postgresInsert("orders", orderColumns, orderTypes()), args: arrays(inserts), index: first[1]})
+	if inserts.n > 0 {
+		list = append(list, statement{text: d.insertOrders, args: inserts.args(), index: first[1]})
 	}
 	return append(list, updates...)
 }
@@ -120,49 +123,11 @@ func mustChange(update string) string {
 
 func (d *postgresDialect) unequal(err error) bool { return d.blame(err).code == "22012" }
 
-// rowTypes are the types of the columns of insertArgs, orderTypes those of insertOrderArgs: t text, n a number.
-func rowTypes() string   { return "ttttttntnnttnnntttnttnntnnn" }
-func orderTypes() string { return "tttttnttnntnntn" }
-
-// postgresInsert takes one array for each column, so that it is one statement however many rows there are.
-func postgresInsert(table, columns, types string) string {
-	return "INSERT INTO " + table + " (" + columns + ") SELECT * FROM " + unnest(types)
-}
-
-func unnest(types string) string {
-	var list []string
-	for i, t := range types {
-		kind := "text"
-		if t == 'n' {
-			kind = "bigint"
-		}
-		list = append(list, fmt.Sprintf("$%d::%s[]", i+1, kind))
-	}
-	return "unnest(" + strings.Join(list, ", ") + ")"
-}
-
 // postgresLookup asks for one name after the other, by the index of the names. A list of names would be slow for as long
 // as the server has not counted the rows: it takes a group for a handful and reads all of it. OFFSET 0 keeps the queries
 // apart.
-func postgresLookup(n int, q lookup) string {
-	var names []string
-	for i := range n {
-		names = append(names, fmt.Sprintf("($%d::text)", i+2))
-	}
-	return render((&postgresDialect{}).syntax(), `SELECT found.* FROM (VALUES `+strings.Join(names, ", ")+`) AS wanted (name) CROSS JOIN LATERAL (
+func postgresLookup(q lookup) string {
+	return render((&postgresDialect{}).syntax(), `SELECT found.* FROM unnest($2::text[]) AS wanted (name) CROSS JOIN LATERAL (
 		SELECT `+q.columns+` FROM `+q.from+` WHERE consumer_group = $1 AND `+q.key+` = wanted.name`+q.more+`
 		`+q.end+` OFFSET 0) AS found`)
-}
-
-// arrays turns rows of values into columns of them.
-func arrays(rows [][]any) []any {
-	out := make([]any, len(rows[0]))
-	for n := range out {
-		column := make(pgtype.FlatArray[any], len(rows))
-		for i, r := range rows {
-			column[i] = r[n]
-		}
-		out[n] = column
-	}
-	return out
 }

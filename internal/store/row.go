@@ -30,20 +30,54 @@ func rowScan(rs answer) (queue.Row, error) {
 	return r, err
 }
 
-// insertArgs are the parameters of texts.insertRow.
-func insertArgs(group string, r queue.Row, now time.Time) []any {
-	topic, partition, offset := place(r.At)
-	return []any{
-		group, doneID(r), r.MsgID, r.Fingerprint, string(r.State), orNull(string(r.Outcome)), r.Hop,
-		topic, partition, offset, orNull(r.OrderID), r.Src.Topic, r.Src.Partition, r.Src.Offset, r.Attempts,
-		orNull(string(r.Failure.Class)), orNull(fit(r.Failure.Code)), orNull(fit(r.Failure.Message)), toMillis(r.DueAt),
-		orNull(r.BlockedBy), orNull(r.ReplayID), known(r.Control), r.Starts, orNull(r.TraceID),
-		toMillis(r.FirstFailure), toMillis(r.LastFailure), updatedAt(r, now),
+// rowValues hands the columns of a new message row to v, in the order of texts.insertRow.
+func rowValues(v values, group string, r *queue.Row, now time.Time) {
+	v.text(group)
+	if r.State == queue.StateDone {
+		v.text(r.MsgID) // claims the message id, as doneID does
+	} else {
+		v.textOrNull("")
+	}
+	v.text(r.MsgID)
+	v.text(r.Fingerprint)
+	v.text(string(r.State))
+	v.textOrNull(string(r.Outcome))
+	v.number(int64(r.Hop))
+	v.textOrNull(r.At.Topic)
+	v.numberOrNull(int64(r.At.Partition), r.At.Topic != "")
+	v.numberOrNull(r.At.Offset, r.At.Topic != "" && r.At.Offset >= 0)
+	v.textOrNull(r.OrderID)
+	v.text(r.Src.Topic)
+	v.number(int64(r.Src.Partition))
+	v.number(r.Src.Offset)
+	v.number(int64(r.Attempts))
+	v.textOrNull(string(r.Failure.Class))
+	v.textOrNull(fit(r.Failure.Code))
+	v.textOrNull(fit(r.Failure.Message))
+	millis(v, r.DueAt)
+	v.textOrNull(r.BlockedBy)
+	v.textOrNull(r.ReplayID)
+	v.numberOrNull(r.Control, r.Control >= 0)
+	v.number(int64(r.Starts))
+	v.textOrNull(r.TraceID)
+	millis(v, r.FirstFailure)
+	millis(v, r.LastFailure)
+	if r.UpdatedAt.IsZero() {
+		millis(v, now)
+	} else {
+		millis(v, r.UpdatedAt)
 	}
 }
 
+// insertArgs are the parameters of texts.insertRow.
+func insertArgs(group string, r *queue.Row, now time.Time) []any {
+	list := make(valueList, 0, 27)
+	rowValues(&list, group, r, now)
+	return list
+}
+
 // updateArgs are the parameters of texts.updateRow.
-func updateArgs(group string, w queue.Write, now time.Time) []any {
+func updateArgs(group string, w *queue.Write, now time.Time) []any {
 	r := w.Row
 	topic, partition, offset := place(r.At)
 	return append([]any{
@@ -55,13 +89,13 @@ func updateArgs(group string, w queue.Write, now time.Time) []any {
 }
 
 // controlArgs are the parameters of texts.controlRow.
-func controlArgs(group string, w queue.Write, now time.Time) []any {
+func controlArgs(group string, w *queue.Write, now time.Time) []any {
 	r := w.Row
 	args := []any{string(r.State), orNull(string(r.Outcome)), known(r.Control), updatedAt(r, now)}
 	return append(append(args, asReadArgs(group, w)...), r.Control)
 }
 
-func asReadArgs(group string, w queue.Write) []any {
+func asReadArgs(group string, w *queue.Write) []any {
 	topic, partition, offset := place(w.Was.At)
 	return []any{
 		group, w.Row.MsgID, w.Row.Fingerprint, string(w.Was.State), w.Was.Hop, topic, partition, offset,

@@ -15,9 +15,9 @@ func (x *session) seen(ctx context.Context, group string, look []queue.Lookup) (
 	ids, orderIDs := wanted(look)
 	f := found{byID: map[string][]queue.Row{}, byOrder: map[string][]queue.Row{}, stored: map[string]*queue.StoredOrder{}}
 	t := x.store.text
-	list := lookups(nil, group, t.rowsOfIDs, ids, f.message)
-	list = lookups(list, group, t.unfinished, orderIDs, f.ofOrder)
-	list = lookups(list, group, t.orders, orderIDs, f.order)
+	list := t.lookups(nil, group, t.rowsOfIDs, ids, f.message)
+	list = t.lookups(list, group, t.unfinished, orderIDs, f.ofOrder)
+	list = t.lookups(list, group, t.orders, orderIDs, f.order)
 	if err := x.send(ctx, list...); err != nil {
 		return nil, err
 	}
@@ -56,8 +56,8 @@ func (f found) order(a answer) error {
 }
 
 // lookups adds the queries for some names to list.
-func lookups(list []statement, group string, text func(int) string, names []string, row func(answer) error) []statement {
-	_ = eachChunk(group, names, func(n int, args []any) error {
+func (t texts) lookups(list []statement, group string, text func(int) string, names []string, row func(answer) error) []statement {
+	_ = t.eachChunk(group, names, func(n int, args []any) error {
 		list = append(list, statement{text: text(n), args: args, row: row, index: nobody})
 		return nil
 	})
@@ -93,12 +93,18 @@ func bySource(a, b queue.Row) int {
 }
 
 // eachChunk calls query for the names in lists of a few fixed lengths, so that few statements have to be prepared. A
-// list is filled up with NULL, which finds nothing.
-func eachChunk(group string, names []string, query func(n int, args []any) error) error {
+// list is filled up with NULL, which finds nothing. Where a list is one parameter its length is all the same.
+func (t texts) eachChunk(group string, names []string, query func(n int, args []any) error) error {
 	for len(names) > 0 {
 		n := chunk(len(names))
 		part := names[:min(n, len(names))]
 		names = names[len(part):]
+		if t.syntax.names != nil {
+			if err := query(n, []any{group, t.syntax.names(part)}); err != nil {
+				return err
+			}
+			continue
+		}
 		args := make([]any, 0, n+1)
 		args = append(args, group)
 		for i := range n {

@@ -78,6 +78,9 @@ func (s *Store) serverPlan(t *testing.T, query string) string {
 	}
 	for i := range args {
 		args[i] = "1"
+		if strings.Contains(query, fmt.Sprintf("$%d::text[]", i+1)) {
+			args[i] = "{1}"
+		}
 	}
 	if s.dialect.syntax().begin == "START TRANSACTION" {
 		for i := range args {

@@ -88,7 +88,7 @@ type lookup struct {
 
 func (t texts) lookup(n int, q lookup) string {
 	if t.syntax.lookup != nil {
-		return t.syntax.lookup(n, q)
+		return t.syntax.lookup(q)
 	}
 	return render(t.syntax, `SELECT `+q.columns+` FROM `+q.from+`
 		WHERE consumer_group = ? AND `+q.key+` IN (`+list(n)+`)`+q.more+` `+q.end)

@@ -90,7 +90,7 @@ func (s *Store) Rows(ctx context.Context, group string, keys []queue.RowKey) (ma
 	}
 	out := make(map[queue.RowKey]queue.Row, len(keys))
 	err := s.look(ctx, "read message rows", func(tx *sql.Tx) error {
-		return eachChunk(group, sorted(ids), func(n int, args []any) error {
+		return s.text.eachChunk(group, sorted(ids), func(n int, args []any) error {
 			rs, err := tx.QueryContext(ctx, s.text.rowsOfIDs(n), args...)
 			return eachRow(rs, err, func(rs *sql.Rows) error {
 				r, err := rowScan(rs)

@@ -51,22 +51,24 @@ func (x *session) writeAll(ctx context.Context, group string, changes []change) 
 		}
 	}
 	x.queued = append(x.queued, p.writes(x.store.text, group, changes, x.store.opts.Now())...)
-	for _, c := range inOrderOfOrders(changes) {
-		x.queued = append(x.queued, x.store.effects(c)...)
+	if len(x.store.effect) > 0 {
+		for _, c := range inOrderOfOrders(changes) {
+			x.queued = append(x.queued, x.store.effects(c)...)
+		}
 	}
 	return nil
 }
 
 type rowWrite struct {
-	queue.Write
+	*queue.Write
 	index int
 }
 
 func inKeyOrder(changes []change) []rowWrite {
-	var out []rowWrite
-	for _, c := range changes {
-		for _, w := range c.Writes {
-			out = append(out, rowWrite{w, c.index})
+	out := make([]rowWrite, 0, len(changes))
+	for i := range changes {
+		for n := range changes[i].Writes {
+			out = append(out, rowWrite{&changes[i].Writes[n], changes[i].index})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b rowWrite) int {
@@ -75,23 +77,23 @@ func inKeyOrder(changes []change) []rowWrite {
 	return out
 }
 
-func inOrderOfOrders(changes []change) []change {
-	var out []change
-	for _, c := range changes {
-		if c.Effect != nil {
-			out = append(out, c)
+func inOrderOfOrders(changes []change) []*change {
+	out := make([]*change, 0, len(changes))
+	for i := range changes {
+		if changes[i].Effect != nil {
+			out = append(out, &changes[i])
 		}
 	}
-	slices.SortStableFunc(out, func(a, b change) int {
+	slices.SortStableFunc(out, func(a, b *change) int {
 		return cmp.Compare(a.Effect.Order.OrderID, b.Effect.Order.OrderID)
 	})
 	return out
 }
 
-func (x *session) writeRow(ctx context.Context, group string, w queue.Write, now time.Time) (int64, error) {
+func (x *session) writeRow(ctx context.Context, group string, w *queue.Write, now time.Time) (int64, error) {
 	switch w.Kind {
 	case queue.Insert:
-		return x.exec(ctx, x.store.text.insertRow, insertArgs(group, w.Row, now)...)
+		return x.exec(ctx, x.store.text.insertRow, insertArgs(group, &w.Row, now)...)
 	case queue.Control:
 		return x.exec(ctx, x.store.text.controlRow, controlArgs(group, w, now)...)
 	default:
