@@ -107,14 +107,14 @@ func (d *desk) discard(ctx context.Context, cmd *cobra.Command, f *discardFlags,
 	if f.dry {
 		return nil
 	}
-	if n == 0 {
+	if n == 0 && !d.ledger.Unsettled() {
 		return s.printDiscard(dlq.Discarding{Handled: len(letters)}, f.undo)
 	}
 	if err := d.withLedger(); err != nil {
 		return err
 	}
 	verb := map[bool]string{false: "discard", true: "reopen"}[f.undo]
-	if err := s.consent(ctx, cmd, fmt.Sprintf("%s %d dead letters of %s", verb, n, d.reader.Topic()), *f.yes); err != nil {
+	if err := s.consent(ctx, cmd, d.toDiscard(verb, n), *f.yes); err != nil {
 		return err
 	}
 	var topics []string
@@ -146,6 +146,14 @@ func (d *desk) discard(ctx context.Context, cmd *cobra.Command, f *discardFlags,
 	return d.undecided(err, again)
 }
 
+// toDiscard says what there is to agree to.
+func (d *desk) toDiscard(verb string, n int) string {
+	if n == 0 {
+		return fmt.Sprintf("finish an earlier %s of %s", verb, d.reader.Topic())
+	}
+	return fmt.Sprintf("%s %d dead letters of %s", verb, n, d.reader.Topic())
+}
+
 // again is the command that goes on with a discard.
 func (f *discardFlags) again(cmd *cobra.Command, topic string) string {
 	words := strings.TrimSpace("orderctl dlq discard " + topic + whereOf(cmd))
@@ -171,13 +179,14 @@ type discardDoc struct {
 	Undo    bool   `json:"undo"`
 	Done    int    `json:"done"`
 	Handled int    `json:"handled"`
+	Settled int    `json:"settled"`
 	Stopped bool   `json:"stopped"`
 }
 
 func (s *session) printDiscard(sum dlq.Discarding, undo bool) error {
 	if f := out.Format(s.global.format); f == out.FormatJSON || f == out.FormatJSONL {
 		return out.WriteLine(s.stdout, discardDoc{
-			Schema: "orderctl.dlq.discard/v1", Job: sum.Job, Undo: undo, Done: sum.Done, Handled: sum.Handled, Stopped: sum.Stopped,
+			Schema: "orderctl.dlq.discard/v1", Job: sum.Job, Undo: undo, Done: sum.Done, Handled: sum.Handled, Settled: sum.Settled, Stopped: sum.Stopped,
 		})
 	}
 	line := "nothing to do"
@@ -186,6 +195,9 @@ func (s *session) printDiscard(sum dlq.Discarding, undo bool) error {
 		line = fmt.Sprintf("%d undecided again, job %s", sum.Done, sum.Job)
 	case sum.Done > 0:
 		line = fmt.Sprintf("%d discarded, job %s; --undo takes it back", sum.Done, sum.Job)
+	}
+	if sum.Settled > 0 {
+		line += fmt.Sprintf("; %d of an earlier job are settled", sum.Settled)
 	}
 	if sum.Handled > 0 {
 		line += fmt.Sprintf("; %d left alone: past already", sum.Handled)

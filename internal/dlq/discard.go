@@ -32,7 +32,32 @@ type Discarding struct {
 	Job     string
 	Done    int
 	Handled int // are past already, or not discarded in the first place
+	Settled int // letters that were not chosen now: an earlier job had sent their records and ended before it said so
 	Stopped bool
+}
+
+// Unsettled reports whether a discard ended, or runs, between its records and its word on them in the ledger. It is to be
+// settled though no letter looks undecided any more.
+func (l *Ledger) Unsettled() bool {
+	return slices.ContainsFunc(l.Jobs(), func(j JobEntry) bool { return len(l.open(j)) > 0 })
+}
+
+// open are the letters of the batch that a discard had in hand of which nothing was said since.
+func (l *Ledger) open(j JobEntry) []ID {
+	if j.Intent == nil || j.Kind == KindReplay {
+		return nil
+	}
+	var open []ID
+	for _, s := range j.Intent.Letters {
+		id, err := ParseID(s)
+		if err != nil {
+			continue
+		}
+		if said, ok := l.Of(id); !ok || said.At.Before(j.Began) {
+			open = append(open, id)
+		}
+	}
+	return open
 }
 
 // Fits reports whether a letter can be discarded, or its discard undone.
@@ -70,7 +95,9 @@ func (d *Discard) Run(ctx context.Context, letters []Letter) (Discarding, error)
 		if err != nil {
 			return JobFailed, err
 		}
-		return d.all(ctx, j, d.meanwhile(fit, resumed, &sum), &sum)
+		left := d.meanwhile(fit, resumed, &sum)
+		sum.Settled = len(resumed)
+		return d.all(ctx, j, left, &sum)
 	})
 	return sum, err
 }
@@ -92,6 +119,7 @@ func (d *Discard) meanwhile(fit []Letter, resumed map[ID]JobKind, sum *Discardin
 		} else {
 			sum.Handled++
 		}
+		delete(resumed, l.ID)
 		return true
 	})
 }
@@ -177,15 +205,12 @@ func (d *Discard) control(l Letter, job, what string) (m queue.Message, ok bool)
 func (d *Discard) resume(ctx context.Context, j *job) (map[ID]JobKind, error) {
 	resumed := map[ID]JobKind{}
 	for _, other := range d.Ledger.Jobs() {
-		if other.Intent == nil || other.Kind == KindReplay || other.ID == j.entry.ID || other.running(d.Now()) {
+		if other.ID == j.entry.ID || other.running(d.Now()) || len(d.Ledger.open(other)) == 0 {
 			continue
 		}
 		open, err := d.undone(ctx, other)
 		if err != nil {
 			return nil, fmt.Errorf("go on with %s: %w", other.ID, err)
-		}
-		if len(open) == 0 {
-			continue
 		}
 		if err := d.decide(ctx, other, open); err != nil {
 			return nil, err
@@ -209,17 +234,10 @@ func (d *Discard) resume(ctx context.Context, j *job) (map[ID]JobKind, error) {
 	return resumed, d.Ledger.refresh(ctx, d.Log)
 }
 
-// undone are the letters of the batch that a job had in hand of which nothing was said since.
+// undone reads the letters of which a job has said nothing.
 func (d *Discard) undone(ctx context.Context, j JobEntry) ([]Letter, error) {
 	var open []Letter
-	for _, s := range j.Intent.Letters {
-		id, err := ParseID(s)
-		if err != nil {
-			continue
-		}
-		if said, ok := d.Ledger.Of(id); ok && !said.At.Before(j.Began) {
-			continue
-		}
+	for _, id := range d.Ledger.open(j) {
 		l, err := d.Reader.At(ctx, id)
 		if errors.Is(err, queue.ErrNotFound) {
 			continue // retention has taken it

@@ -141,8 +141,8 @@ func (w *world) run(code int, env []string, args ...string) string {
 	return p.said()
 }
 
-// A worker dies between a letter of its own and the word on where it lies, while a replay waits for its letters: the wait tells
-// of each of them, and nothing is missing.
+// A worker dies at each point of a hop to its dead letters, while a replay waits for its letters: the wait tells of each of
+// them, and nothing is missing.
 func TestAWorkerDiesInAHopDuringAReplay(t *testing.T) {
 	t.Parallel()
 	at := real
@@ -151,45 +151,41 @@ func TestAWorkerDiesInAHopDuringAReplay(t *testing.T) {
 	}
 	w := newWorld(t, at)
 	const letters = 9
-	var orders bytes.Buffer
 	for i := range letters {
-		fmt.Fprintf(&orders, `{"order_id":"H-%d","user_id":"u","status":"CREATED","currency":"EUR","items":[{"product_id":"P","quantity":1,"unit_price":1}],"total_amount":1,"timestamp":1750000000000}`+"\n", i)
 		w.exec(fmt.Sprintf("INSERT INTO poison (message_id) VALUES ('H-%d:CREATED')", i))
-	}
-	file := filepath.Join(t.TempDir(), "orders")
-	if err := os.WriteFile(file, orders.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
 	}
 	p := w.live()
 	eventually(t, dieBound, "the queue is there", func() error {
 		_, err := w.look(t.Context())
 		return err
 	})
-	w.run(0, w.env, "produce", "--via", "kafka", "--file", file, "--brokers", w.kafka.addr)
+	w.produce("H", "u", letters)
 	eventually(t, dieBound, "letters", func() error {
 		if got := strings.Count(w.run(0, w.env, "dlq", "list", "--all", "-o", "csv", "--no-header", "-q", "--brokers", w.kafka.addr), "H-"); got < letters {
 			return fmt.Errorf("%d of %d", got, letters)
 		}
 		return nil
 	})
-	if code := p.stop(t, time.Minute); code != 0 {
-		t.Fatalf("orderctl ends with %d", code)
-	}
 	if !at.real {
 		t.Skip("KAFKA=embedded: the broker dies with the worker")
 	}
-	replay := start(t, w.bin, w.env, "dlq", "replay", "--all", "--yes", "-q", "--wait=90s", "--brokers", w.kafka.addr)
-	w.crash("hop-produced", 3)
-	p = w.live()
-	select {
-	case <-replay.done:
-	case <-time.After(2 * time.Minute):
-	}
-	if said := replay.said(); replay.cmd.ProcessState.ExitCode() != 6 || !strings.Contains(said, fmt.Sprintf("%d replayed: 0 resolved, %d dead again", letters, letters)) {
-		t.Errorf("the replay ends with %v: %s", replay.cmd.ProcessState, said)
+	for _, point := range []string{"before-hop", "hop-produced", "hop-written"} {
+		if code := p.stop(t, time.Minute); code != 0 {
+			t.Fatalf("orderctl ends with %d", code)
+		}
+		replay := start(t, w.bin, w.env, "dlq", "replay", "--all", "--yes", "-q", "--wait=90s", "--brokers", w.kafka.addr)
+		w.crash(point, 3)
+		p = w.live()
+		select {
+		case <-replay.done:
+		case <-time.After(2 * time.Minute):
+		}
+		if said := replay.said(); replay.cmd.ProcessState.ExitCode() != 6 || !strings.Contains(said, fmt.Sprintf("%d replayed: 0 resolved, %d dead again", letters, letters)) {
+			t.Errorf("%s: the replay ends with %v: %s", point, replay.cmd.ProcessState, said)
+		}
 	}
 	w.exec("DELETE FROM poison")
-	w.run(0, w.env, "dlq", "replay", "--all", "--yes", "-q", "--wait=90s", "--brokers", w.kafka.addr)
+	w.run(0, w.env, "dlq", "replay", "--all", "--include", "loop", "--yes", "-q", "--wait=90s", "--brokers", w.kafka.addr)
 	for _, b := range w.settled(w.settle()) {
 		t.Error(b)
 	}
