@@ -86,6 +86,7 @@ func runConsume(ctx context.Context, s *session, o consumeOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
 		s.runsUntilStopped(p.inHand)
+		b.ops.Add(drainCheck(ctx))
 		b.logs.Log.InfoContext(ctx, "consuming", slog.String("group", c.Group), slog.String("admin", admin.Addr().String()))
 		b.ops.Started()
 		return p.run(ctx)

@@ -284,26 +284,3 @@ func TestAHaltedPartitionIsTakenOnAndTold(t *testing.T) {
 	}
 	r.stop()
 }
-
-// startServe starts serve with a worker, and finds its ports in its log.
-func startServe(t *testing.T, environ []string) *running {
-	t.Helper()
-	cmd := orderctl(t, environ, "serve", "--with-consumer", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-format", "json")
-	r := &running{t: t, cmd: cmd, stderr: &lockedBuffer{}}
-	cmd.Stderr = r.stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	r.until("it listens", func() (bool, string) {
-		for line := range strings.Lines(r.stderr.String()) {
-			var told struct{ API, Admin string }
-			if json.Unmarshal([]byte(line), &told) == nil && told.API != "" {
-				r.api, r.admin = "http://"+told.API, "http://"+told.Admin
-				return true, ""
-			}
-		}
-		return false, r.stderr.String()
-	})
-	return r
-}

@@ -13,7 +13,6 @@ import (
 	"commerce.internal/orderctl/internal/kafka/group"
 	"commerce.internal/orderctl/internal/kafka/observe"
 	"commerce.internal/orderctl/internal/kafka/publish"
-	"commerce.internal/orderctl/internal/obs"
 	"commerce.internal/orderctl/internal/serve"
 	"commerce.internal/orderctl/internal/setup"
 	"commerce.internal/orderctl/internal/store"
@@ -61,7 +60,7 @@ func (p *plant) open(ctx context.Context, b *base, command string, o plantOption
 		}
 	}
 	if o.worker {
-		if err := p.openWorker(ctx, b, command, o.tune); err != nil {
+		if err := p.openWorker(ctx, b, command, o); err != nil {
 			return err
 		}
 	}
@@ -128,7 +127,7 @@ func (p *plant) openStore(ctx context.Context, b *base, applies bool) (err error
 	return nil
 }
 
-func (p *plant) openWorker(ctx context.Context, b *base, command string, tune func(*consume.Options)) error {
+func (p *plant) openWorker(ctx context.Context, b *base, command string, with plantOptions) error {
 	names := p.s.names()
 	o := p.s.publish(b.logs.Log, append(names.Consumed()[1:], names.DLQ())...)
 	o.MaxMessage += maxMessageRoom + setup.LetterRoom - maxFrame // whatever the source took, and our headers: else the partition would wait for ever
@@ -148,12 +147,12 @@ func (p *plant) openWorker(ctx context.Context, b *base, command string, tune fu
 	if err != nil {
 		return err
 	}
-	b.ops.Add(groupChecks(g)...)
+	b.ops.Add(groupChecks(g, !with.intake)...)
 	guards, err := p.guards(ctx, b, command, g)
 	if err != nil {
 		return err
 	}
-	p.worker, err = p.s.worker(b, g, p.store, hops, p.tuned(guards, tune))
+	p.worker, err = p.s.worker(b, g, p.store, hops, p.tuned(guards, with.tune))
 	if err == nil {
 		b.worker.Store(p.worker)
 	}
@@ -211,6 +210,7 @@ func (p *plant) startProducer(ctx context.Context, b *base, command string, o pu
 	if err != nil {
 		return nil, err
 	}
+	b.ops.Add(resultsCheck(producer.Health, time.Now))
 	p.closers = append(p.closers, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, p.s.cfg.Serve.Drain.Producer)
 		defer cancel()
@@ -269,26 +269,4 @@ func (p *plant) close(ctx context.Context) error {
 		errs = append(errs, p.closers[i](ctx))
 	}
 	return errors.Join(errs...)
-}
-
-// groupChecks says how the member of the consumer group is. A worker whose commits are refused does its work in vain.
-func groupChecks(g *group.Group) []obs.Check {
-	const patience = 3 * time.Second
-	return []obs.Check{
-		{Name: "commits", Probes: obs.Ready, Report: func() obs.Health {
-			since, failing := g.CommitFailing()
-			if failing && time.Since(since) > patience {
-				return obs.Health{Status: obs.Fail, Since: since, Err: errors.New("commits are refused or not answered")}
-			}
-			return obs.Health{Status: obs.Pass}
-		}},
-		{Name: "halted", Report: func() obs.Health {
-			for topic, partitions := range g.Halted() {
-				for partition, why := range partitions {
-					return obs.Health{Status: obs.Warn, Err: fmt.Errorf("%s/%d is not read: %s", topic, partition, why)}
-				}
-			}
-			return obs.Health{Status: obs.Pass}
-		}},
-	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"syscall"
@@ -82,4 +83,33 @@ func TestAPartRunsUntilItsOwnStop(t *testing.T) {
 			t.Errorf("a part that ends by itself: %v", err)
 		}
 	})
+}
+
+// startServe starts serve with a worker, and finds its ports in its log.
+func startServe(t *testing.T, environ []string) *running {
+	t.Helper()
+	return launched(t, environ, "serve", "--with-consumer", "--addr", "127.0.0.1:0")
+}
+
+// launched starts a command that runs on, and finds its ports in its log.
+func launched(t *testing.T, environ []string, args ...string) *running {
+	t.Helper()
+	cmd := orderctl(t, environ, append(args, "--admin-addr", "127.0.0.1:0", "--log-format", "json")...)
+	r := &running{t: t, cmd: cmd, stderr: &lockedBuffer{}}
+	cmd.Stderr = r.stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	r.until("it has started", func() (bool, string) {
+		for line := range strings.Lines(r.stderr.String()) {
+			var told struct{ API, Admin string }
+			if json.Unmarshal([]byte(line), &told) == nil && told.Admin != "" {
+				r.api, r.admin = "http://"+told.API, "http://"+told.Admin
+				return true, ""
+			}
+		}
+		return false, r.stderr.String()
+	})
+	return r
 }

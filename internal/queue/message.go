@@ -70,4 +70,5 @@ type PublisherHealth struct {
 	LastErr  error     // the newest failure; nil after a success
 	InFlight int       // messages handed over whose outcome is not known
 	Bytes    int64     // their size
+	Stuck    time.Time // since when an outcome is in the hands of whoever was to be told, or nobody takes outcomes; zero: they pass
 }

@@ -180,8 +180,7 @@ func (b *book) Room(ctx context.Context, topic string, partition int32) error {
 	}
 }
 
-// Health returns what is known without asking anybody.
-func (b *book) Health() queue.PublisherHealth {
+func (b *book) health() queue.PublisherHealth {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return queue.PublisherHealth{LastAck: b.lastAck, LastErr: b.lastErr, InFlight: b.count, Bytes: b.bytes}

@@ -49,6 +49,8 @@ type Producer struct {
 	closing chan struct{} // closed by the first Close
 	unknown atomic.Int64  // outcomes that turned out unknown since Close began
 
+	successes, failures pulse // of the drains
+
 	book
 }
 
@@ -173,26 +175,31 @@ func (p *Producer) Grown() map[string]int32 {
 }
 
 func (p *Producer) drainSuccesses() {
-	defer p.ended()
+	defer p.ended(&p.successes)
 	for msg := range p.async.Successes() {
+		p.successes.take()
 		f := msg.Metadata.(*flight)
 		p.settle(f, queue.Ack{Position: queue.Position{Topic: msg.Topic, Partition: msg.Partition, Offset: msg.Offset}}, nil)
+		p.successes.pass()
 	}
 }
 
 func (p *Producer) drainErrors() {
-	defer p.ended()
+	defer p.ended(&p.failures)
 	for failed := range p.async.Errors() {
+		p.failures.take()
 		f := failed.Msg.Metadata.(*flight)
 		err := p.judge(f, failed.Err)
 		if err.Kind == queue.Unknown && p.isClosing() {
 			p.unknown.Add(1)
 		}
 		p.settle(f, queue.Ack{}, err)
+		p.failures.pass()
 	}
 }
 
-func (p *Producer) ended() {
+func (p *Producer) ended(loop *pulse) {
+	loop.end()
 	if p.open.Add(-1) == 0 {
 		close(p.drained)
 	}
