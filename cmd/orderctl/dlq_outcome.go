@@ -34,8 +34,10 @@ type outcomeDoc struct {
 // judge tells how a replay ended, and turns that into an exit code.
 func (d *desk) judge(sum dlq.Summary, err error, again string) error {
 	s := d.s
-	if printErr := s.printOutcome(sum); printErr != nil {
-		return errors.Join(printErr, err)
+	if begun := sum.Sent+sum.Replayed > 0; err == nil || begun || !wordsFor(s) { // else there is no outcome, only the error
+		if printErr := s.printOutcome(sum); printErr != nil {
+			return errors.Join(printErr, err)
+		}
 	}
 	if err != nil {
 		return d.decided(err, again)

@@ -39,6 +39,9 @@ orderctl dlq show 7/31 --raw > order.json`,
 			if raw && len(sel.IDs) > 1 {
 				return badUsage(cmd, "", "--raw shows one letter, not %d", len(sel.IDs))
 			}
+			if out.Format(s.global.format) == out.FormatJSON && len(sel.IDs) > 1 {
+				return badUsage(cmd, "use -o jsonl", "-o json is one document, and these are %d letters", len(sel.IDs))
+			}
 			return s.showLetters(cmd.Context(), f.topic, sel.IDs, headers, raw)
 		},
 	}

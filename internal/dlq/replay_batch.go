@@ -139,7 +139,7 @@ func (w *replaying) produce(ctx context.Context, letters []planned, messages []q
 			if o.err == nil {
 				acks[ids[i]] = o.at
 			} else if last = o.err; denied(o.err) {
-				return acks, fmt.Errorf("replay letter %s: %w", ids[i], o.err)
+				return acks, fmt.Errorf("replay letter %s to %s: %w", ids[i], letters[i].at.Topic, o.err)
 			}
 		}
 		if len(acks) == len(letters) {

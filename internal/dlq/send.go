@@ -75,7 +75,7 @@ func write(ctx context.Context, p Producer, messages []queue.Message) error {
 			return nil
 		}
 		if try == sendTries || denied(err) {
-			return fmt.Errorf("write ledger %s: %w: %w", left[0].Topic, unsent(err), err)
+			return fmt.Errorf("write to %s: %w: %w", left[0].Topic, unsent(err), err)
 		}
 		left = failed
 	}

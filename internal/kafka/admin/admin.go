@@ -205,20 +205,64 @@ func (a *Admin) controller(ctx context.Context) (kafka.Options, error) {
 	return at, a.kafka.Explain(sarama.ErrControllerNotAvailable)
 }
 
-// visible waits until the topics stand in the metadata of a broker: the next command looks for them there.
+// visible waits until the topics stand, with a leader for each partition, in the metadata of every broker that lives: the next
+// command may ask any of them.
 func (a *Admin) visible(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	for len(names) > 0 {
-		_, err := kafka.Partitions(ctx, a.kafka, names...)
-		if err == nil {
-			break
+	brokers, err := await(ctx, a.kafka, names)
+	if err != nil {
+		return fmt.Errorf("wait for new topics: %w", err)
+	}
+	for _, addr := range brokers {
+		at := a.kafka
+		at.Brokers = []string{addr}
+		_, _ = await(ctx, at, names) // the topics are made; one that lives and does not answer keeps nobody from going on
+	}
+	return nil
+}
+
+// await asks until the topics are led, or ctx ends.
+func await(ctx context.Context, o kafka.Options, names []string) (brokers []string, err error) {
+	for {
+		if brokers, err = led(ctx, o, names); err == nil {
+			return brokers, nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for new topics: %w", err)
+			return nil, err
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	return nil
+}
+
+// led returns the brokers that the one that is asked knows, once it knows a leader for every partition of the topics.
+func led(ctx context.Context, o kafka.Options, names []string) ([]string, error) {
+	meta, err := kafka.Metadata(ctx, o, names...)
+	if err != nil {
+		return nil, err
+	}
+	found := 0
+	for _, t := range meta.Topics {
+		if t.Err != sarama.ErrNoError {
+			return nil, fmt.Errorf("describe topic %s: %w", t.Name, o.Explain(t.Err))
+		}
+		for _, p := range t.Partitions {
+			if p.Leader < 0 {
+				return nil, fmt.Errorf("describe %s/%d: %w", t.Name, p.ID, o.Explain(sarama.ErrLeaderNotAvailable))
+			}
+		}
+		found++
+	}
+	if found < len(names) {
+		return nil, fmt.Errorf("describe %d topics, %d are known: %w", len(names), found, o.Explain(sarama.ErrUnknownTopicOrPartition))
+	}
+	brokers := make([]string, 0, len(meta.Brokers))
+	for _, b := range meta.Brokers {
+		brokers = append(brokers, b.Addr())
+	}
+	return brokers, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"commerce.internal/orderctl/internal/kafka"
 	"commerce.internal/orderctl/internal/queue"
 )
 
@@ -18,6 +19,9 @@ func notSent(reason string, err error) *queue.PublishError {
 // sarama does not tell whether an earlier attempt had arrived.
 func (p *Producer) judge(f *flight, err error) *queue.PublishError {
 	out := &queue.PublishError{Kind: queue.Unknown, Reason: reason(err), Err: err}
+	if out.Reason == reasonDenied {
+		out.Err = kafka.Options{}.Explain(err)
+	}
 	turn := f.turn.Load()
 	switch {
 	case turn == 0 && isConfiguration(err): // sarama's own size check
@@ -35,6 +39,8 @@ func (p *Producer) judge(f *flight, err error) *queue.PublishError {
 	}
 	return out
 }
+
+const reasonDenied = "denied"
 
 func isConfiguration(err error) bool {
 	var c sarama.ConfigurationError
@@ -64,8 +70,8 @@ func reason(err error) string {
 		{sarama.ErrNotEnoughReplicas, "not-enough-replicas"},
 		{sarama.ErrNotEnoughReplicasAfterAppend, "not-enough-replicas"},
 		{sarama.ErrRequestTimedOut, "timeout"},
-		{sarama.ErrTopicAuthorizationFailed, "denied"},
-		{sarama.ErrClusterAuthorizationFailed, "denied"},
+		{sarama.ErrTopicAuthorizationFailed, reasonDenied},
+		{sarama.ErrClusterAuthorizationFailed, reasonDenied},
 		{sarama.ErrUnknownTopicOrPartition, "no-topic"},
 		{sarama.ErrInvalidPartition, "no-partition"},
 		{sarama.ErrKafkaStorageError, "storage"},
