@@ -176,6 +176,13 @@ func TestOffsetsAtATime(t *testing.T) {
 	if o := found[tp("orders", 1)]; !o.Known || o.V.Offset != -1 {
 		t.Errorf("behind the last: %+v", o)
 	}
+	early := time.Date(1912, 10, 28, 0, 0, 0, 0, time.UTC)
+	for _, at := range []time.Time{early, time.UnixMilli(-1), time.UnixMilli(-2)} { // as offsets go, -1 is "latest", -2 "earliest"
+		all, err := observer(t, b.Addr()).OffsetsAt(t.Context(), map[lag.TopicPartition]time.Time{tp("orders", 0): at})
+		if o := all[tp("orders", 0)]; err != nil || !o.Known || o.V.Offset != 0 || o.V.Time.IsZero() {
+			t.Errorf("before all time, %v: %+v, %v", at, o, err)
+		}
+	}
 	if found[tp("orders", 9)].Known || found[tp("order", 0)].Known {
 		t.Errorf("partitions that do not exist: %+v", found)
 	}

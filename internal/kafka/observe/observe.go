@@ -148,7 +148,7 @@ func (o *Observer) OffsetsAt(ctx context.Context, at map[lag.TopicPartition]time
 		}
 		l := newLookup(c, topics)
 		l.want(sortedPartitions(at))
-		l.marks = func(tp lag.TopicPartition) (int64, bool) { return at[tp].UnixMilli(), true }
+		l.marks = func(tp lag.TopicPartition) (int64, bool) { return sinceEpoch(at[tp]), true }
 		l.run([]question{askMark})
 		for tp := range at {
 			found[tp] = l.found[tp].Mark

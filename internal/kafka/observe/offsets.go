@@ -110,6 +110,9 @@ func (l *lookup) again(questions []question) {
 	l.round(questions, byLeader(fresh))
 }
 
+// sinceEpoch is a time as Kafka has it. No record is older than 1970: what lies below 0 there are words such as "latest".
+func sinceEpoch(t time.Time) int64 { return max(t.UnixMilli(), 0) }
+
 func byLeader(parts map[lag.TopicPartition]lag.PartitionObs) map[int32][]lag.TopicPartition {
 	leaders := map[int32][]lag.TopicPartition{}
 	for tp, obs := range parts {

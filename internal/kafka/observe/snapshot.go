@@ -54,7 +54,7 @@ func (c *conn) snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) 
 	l.want(committed(s, l.found))
 	l.marks = func(tp lag.TopicPartition) (int64, bool) {
 		age, ok := lag.MarkAge(tp.Topic, q.SLO)
-		return start.Add(-age).UnixMilli(), ok
+		return sinceEpoch(start.Add(-age)), ok
 	}
 	if last != nil {
 		l.starts = last.starts

@@ -141,7 +141,7 @@ func (r *Reader) OffsetAt(ctx context.Context, topic string, partition int32, t 
 	offset := int64(-1)
 	err := r.with(ctx, func(c *kafka.Client) error {
 		return withLeader(ctx, c, topic, partition, func(leader *sarama.Broker) error {
-			found, err := offsetsAt(leader, topic, []int32{partition}, t.UnixMilli())
+			found, err := offsetsAt(leader, topic, []int32{partition}, max(t.UnixMilli(), 0)) // below 0 are words, not times
 			if err != nil {
 				return err
 			}

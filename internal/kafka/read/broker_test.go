@@ -280,6 +280,11 @@ func TestOffsetOfATime(t *testing.T) {
 			t.Errorf("OffsetAt(%v) = %d, %v; want %d", at, got, err, want)
 		}
 	}
+	for _, at := range []time.Time{time.Date(1912, 10, 28, 0, 0, 0, 0, time.UTC), time.UnixMilli(-1)} { // -1 means "latest" to Kafka
+		if got, err := r.OffsetAt(t.Context(), "orders", 1, at); err != nil || got != 0 {
+			t.Errorf("before all time, %v: %d, %v", at, got, err)
+		}
+	}
 	if got, err := r.OffsetAt(t.Context(), "orders", 0, start); err != nil || got != -1 {
 		t.Errorf("in an empty partition: %d, %v", got, err)
 	}
