@@ -162,7 +162,7 @@ func sumOf(rows []lag.Row, value func(lag.Row) lag.Maybe[int64]) (total lag.Mayb
 	for _, r := range rows {
 		v := value(r)
 		total.Known, atLeast = total.Known || v.Known, atLeast || !v.Known
-		total.V += v.V
+		total.V = lag.Plus(total.V, v.V)
 	}
 	return total, atLeast
 }

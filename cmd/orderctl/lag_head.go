@@ -67,7 +67,7 @@ func digits(n int64) string {
 	return s
 }
 
-func secondsOf(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func secondsOf(s float64) time.Duration { return lag.Seconds(s) }
 
 func subline(r lag.Report, g lag.Group) string {
 	known := func(m lag.Maybe[string]) string {

@@ -115,6 +115,15 @@ func (l *lagRun) missing(ctx context.Context, r lag.Report) error {
 		names, _ := ask(ctx, l.session, l.observer.Topics) // only for the hint
 		return notFound("topic", r.MissingTopics[0], "topics", names)
 	}
+	if len(r.IdleTopics) > 0 {
+		return &exitError{
+			code: exitNotFound, text: fmt.Sprintf("no group that was asked for reads topic %q", r.IdleTopics[0]),
+			hint: "orderctl lag --by topic shows what a group reads", err: queue.ErrNotFound,
+		}
+	}
+	if len(r.MissingPartitions) > 0 {
+		return &exitError{code: exitNotFound, text: fmt.Sprintf("no partition %d", r.MissingPartitions[0]), hint: "--all shows those that there are", err: queue.ErrNotFound}
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"commerce.internal/orderctl/internal/inspect/lag"
 	"commerce.internal/orderctl/internal/out"
+	"commerce.internal/orderctl/internal/queue"
 )
 
 // lagRow is a row of the table and the group that it belongs to.
@@ -96,7 +97,7 @@ func (p *lagPrinter) wide() []field {
 		number("START", "start", 7, func(r lagRow) out.Cell { return maybe(r.Start) }),
 		number("LSO", "last_stable", 6, func(r lagRow) out.Cell { return maybe(r.Stable) }),
 		number("HELD", "held", 12, func(r lagRow) out.Cell { return maybe(r.Held) }),
-		number("STALE", "stale", 13, func(r lagRow) out.Cell { return maybe(r.Stale) }),
+		number("STALE", "stale", 13, staleCell),
 		number("LOST", "lost", 17, func(r lagRow) out.Cell { return maybe(r.Lost) }),
 		number("AHEAD", "ahead", 17, func(r lagRow) out.Cell { return maybe(r.Ahead) }),
 		{out.Column{Name: "LOSS-IN", JSON: "loss_earliest_seconds", Kind: out.KindDuration, Wide: true, Drop: 11}, p.loss},
@@ -146,6 +147,14 @@ func committedCell(r lagRow) out.Cell {
 		return out.NA()
 	}
 	return maybe(r.Committed)
+}
+
+// staleCell: a tier has an age of its own to keep, that of its delay.
+func staleCell(r lagRow) out.Cell {
+	if r.Role != queue.RoleSource {
+		return out.NA()
+	}
+	return maybe(r.Stale)
 }
 
 func isrCell(r lagRow) out.Cell {
@@ -227,6 +236,8 @@ func (p *lagPrinter) eta(r lagRow) out.Cell {
 
 func (p *lagPrinter) breach(r lagRow) out.Cell {
 	switch {
+	case r.Role != queue.RoleSource:
+		return out.NA()
 	case r.Seconds.Known && (p.program || r.State.V == lag.BreachForecast):
 		return p.duration(secondsOf(r.Seconds.V), "")
 	case p.program:
@@ -243,6 +254,8 @@ func (p *lagPrinter) breach(r lagRow) out.Cell {
 
 func (p *lagPrinter) loss(r lagRow) out.Cell {
 	switch {
+	case r.Role != queue.RoleSource:
+		return out.NA()
 	case r.LossEarliest.Known:
 		return p.duration(secondsOf(r.LossEarliest.V), "")
 	case r.Unread.Known && r.Unread.V == 0:

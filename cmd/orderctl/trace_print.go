@@ -117,7 +117,7 @@ func detail(m inspect.TracedMessage, now time.Time) string {
 		said = append(said, digits(*m.Before)+" before it")
 		eta := "ETA ?"
 		if m.ETASeconds != nil {
-			eta = "ETA " + out.Age(time.Duration(*m.ETASeconds*float64(time.Second)))
+			eta = "ETA " + out.Age(secondsOf(*m.ETASeconds))
 		}
 		said = append(said, eta)
 	case inspect.StateApplied:

@@ -54,7 +54,7 @@ func (g Group) flag(configured string) string {
 
 // slo is the age that orders should not have, as people say it: 5m, not 5m00s.
 func (g Group) slo() string {
-	s := Age(seconds(g.SLOSeconds))
+	s := Age(Seconds(g.SLOSeconds))
 	for _, rest := range []string{"00s", "00m", "00h"} {
 		s = strings.TrimSuffix(s, rest)
 	}
@@ -92,8 +92,12 @@ func (g Group) explain(s Status, configured string) (why, next string) {
 }
 
 func (r Row) explain(s Status, g Group, configured string) (why, next string) {
-	peek := fmt.Sprintf("lag %s --peek %s", quote(g.Group), quote(r.TopicPartition().String()))
-	topic := fmt.Sprintf("lag %s -t %s", quote(g.Group), quote(r.Topic))
+	name := quote(g.Group)
+	if strings.HasPrefix(g.Group, "-") { // as an argument it would be a flag
+		name = "-g " + name
+	}
+	peek := fmt.Sprintf("lag %s --peek %s", name, quote(r.TopicPartition().String()))
+	topic := fmt.Sprintf("lag %s -t %s", name, quote(r.Topic))
 	switch s {
 	case Lost:
 		return fmt.Sprintf("%d records were deleted before the group read them", r.Lost.V), "audit" + g.flag(configured)
@@ -112,9 +116,9 @@ func (r Row) explain(s Status, g Group, configured string) (why, next string) {
 	case AtRisk:
 		return r.risk(), ""
 	case Overdue:
-		return fmt.Sprintf("%d retries are due and nobody takes them, the first for %s", r.Overdue.V, Age(seconds(r.OldestOverdue.V))), topic
+		return fmt.Sprintf("%d retries are due and nobody takes them, the first for %s", r.Overdue.V, Age(Seconds(r.OldestOverdue.V))), topic
 	case Growing:
-		return fmt.Sprintf("more comes in than goes out: older than %s in about %s", g.slo(), Age(seconds(r.Seconds.V))), "consume" + g.flag(configured)
+		return fmt.Sprintf("more comes in than goes out: older than %s in about %s", g.slo(), Age(Seconds(r.Seconds.V))), "consume" + g.flag(configured)
 	case Hot:
 		return fmt.Sprintf("%d unread, far more than its neighbours: one key with very many orders?", r.Unread.V), ""
 	default:
@@ -182,11 +186,11 @@ func (g Group) stalled(r Row) string {
 func (g Group) slow(r Row) string {
 	age := "older than " + g.slo()
 	if r.Oldest.Known {
-		age = Age(seconds(r.Oldest.V)) + " old"
+		age = Age(Seconds(r.Oldest.V)) + " old"
 	}
 	switch {
 	case r.Drain.V == DrainDraining && r.ETA.Known:
-		return fmt.Sprintf("the next order is %s, done in about %s", age, Age(seconds(r.ETA.V)))
+		return fmt.Sprintf("the next order is %s, done in about %s", age, Age(Seconds(r.ETA.V)))
 	case r.Drain.V == DrainGrowing:
 		return fmt.Sprintf("the next order is %s, and more comes in than goes out", age)
 	case r.still > 0:
@@ -198,7 +202,7 @@ func (g Group) slow(r Row) string {
 
 func (r Row) risk() string {
 	if r.LossEarliest.Known && (!r.RetentionUsed.Known || r.RetentionUsed.V < riskBytes) {
-		return fmt.Sprintf("retention may delete unread orders in %s", Age(seconds(r.LossEarliest.V)))
+		return fmt.Sprintf("retention may delete unread orders in %s", Age(Seconds(r.LossEarliest.V)))
 	}
 	return fmt.Sprintf("%.0f%% of the log is unread and its size is limited: orders may be deleted unread", 100*r.RetentionUsed.V)
 }

@@ -56,6 +56,7 @@ func Evaluate(window []Snapshot, p Policy) Report {
 		r.Groups = append(r.Groups, g)
 	}
 	r.MissingTopics = append(r.MissingTopics, e.missingTopics()...)
+	r.MissingPartitions, r.IdleTopics = e.vain(r.MissingTopics)
 	return r
 }
 

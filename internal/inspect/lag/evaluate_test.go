@@ -2,6 +2,7 @@ package lag_test
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -526,6 +527,82 @@ func TestPolicyNarrowsTheRows(t *testing.T) {
 	r := lag.Evaluate([]lag.Snapshot{golden()}, lag.Policy{Topics: []string{"orders"}, Partitions: []int32{0, 1}})
 	if g := find(t, r, "workers"); len(g.Partitions) != 2 || g.Unread != lag.Know[int64](110) {
 		t.Errorf("%d rows, %v unread", len(g.Partitions), g.Unread)
+	}
+}
+
+// What is not there has no rows, and no rows look like a group that is well.
+func TestWhatIsAskedForInVainIsNamed(t *testing.T) {
+	t.Parallel()
+	silent := golden()
+	silent.Groups["workers"] = lag.GroupObs{Coordinator: -1, Problem: lag.NoAnswer}
+	nobody := golden()
+	nobody.Groups = map[string]lag.GroupObs{"workers": group(lag.StateDead, nil, nil)}
+	untold := golden()
+	untold.Asked = []string{"secrets"}
+	untold.Topics["secrets"] = lag.TopicObs{}
+	untold.Partitions[tp("secrets", -1)] = lag.PartitionObs{Leader: -1, Epoch: -1, Problem: lag.NoAccess}
+	audit := golden()
+	audit.Topics["orders.workers.dlq.audit"] = lag.TopicObs{Exists: lag.Know(true), Partitions: 1}
+	audit.Partitions[tp("orders.workers.dlq.audit", 0)] = part(0, 9)
+	dead := golden()
+	dead.Topics["orders.workers.dlq"] = lag.TopicObs{Exists: lag.Know(true), Partitions: 1}
+	dead.Partitions[tp("orders.workers.dlq", 0)] = part(0, 9)
+	for name, tt := range map[string]struct {
+		seen       lag.Snapshot
+		topics     []string
+		partitions []int32
+		lacks      []int32
+		idle       []string
+	}{
+		"all is there":                         {golden(), []string{"orders"}, []int32{0, 3}, nil, nil},
+		"one of two partitions is not":         {golden(), []string{"orders"}, []int32{0, 99}, []int32{99}, nil},
+		"of no topic that it reads":            {golden(), nil, []int32{7}, []int32{7}, nil},
+		"a topic of another group":             {golden(), []string{"orders.others.retry.5s"}, nil, nil, []string{"orders.others.retry.5s"}},
+		"the ledger is no row":                 {audit, []string{"orders.workers.dlq.audit"}, nil, nil, []string{"orders.workers.dlq.audit"}},
+		"dead letters are none either, but":    {dead, []string{"orders.workers.dlq"}, []int32{0}, nil, nil},
+		"a silent coordinator rules out none":  {silent, []string{"orders"}, []int32{99}, nil, nil},
+		"who is not there is told before that": {nobody, nil, []int32{99}, nil, nil},
+		"a topic that may not be described":    {untold, []string{"secrets"}, []int32{99}, nil, nil},
+	} {
+		r := lag.Evaluate([]lag.Snapshot{tt.seen}, lag.Policy{Topics: tt.topics, Partitions: tt.partitions})
+		if !slices.Equal(r.MissingPartitions, tt.lacks) || !slices.Equal(r.IdleTopics, tt.idle) {
+			t.Errorf("%s: partitions %v, topics %v", name, r.MissingPartitions, r.IdleTopics)
+		}
+	}
+	// The partitions of a topic that nobody describes are unknown, also to who asks for one of them.
+	r := lag.Evaluate([]lag.Snapshot{untold}, lag.Policy{Topics: []string{"secrets"}, Partitions: []int32{0}})
+	if g := find(t, r, "workers"); r.Complete || g.Status != lag.SevUnknown || row(t, g, "secrets", -1).Status != lag.Refused {
+		t.Errorf("complete %v, %v, %+v", r.Complete, g.Status, g.Partitions)
+	}
+}
+
+func TestNumbersAsLargeAsTheyGo(t *testing.T) {
+	t.Parallel()
+	orders := map[lag.TopicPartition]lag.PartitionObs{tp("orders", 0): part(0, 100), tp("orders", 1): part(0, 100)}
+	far := map[lag.TopicPartition]int64{tp("orders", 0): math.MaxInt64, tp("orders", 1): math.MaxInt64}
+	g := one(t, group(lag.StateEmpty, nil, far), lag.Policy{}, orders)
+	if g.Ahead != lag.Know[int64](math.MaxInt64) || g.Status != lag.SevCritical {
+		t.Errorf("two commits that lie as far ahead as can be: %v, %v", g.Ahead, g.Status)
+	}
+	const deep = math.MaxInt64 / 2
+	before, after := golden(), golden()
+	after.AsOf = after.AsOf.Add(time.Minute)
+	for i, s := range []lag.Snapshot{before, after} {
+		end := part(0, deep)
+		end.EndAt = s.AsOf
+		s.Partitions = map[lag.TopicPartition]lag.PartitionObs{tp("orders", 0): end}
+		g := group(lag.StateStable, []lag.MemberObs{member("m", []string{"orders"}, tp("orders", 0))}, nil)
+		g.Commits = lag.Know(map[lag.TopicPartition]lag.CommitObs{tp("orders", 0): {Offset: int64(i), At: s.AsOf}})
+		s.Groups = map[string]lag.GroupObs{"g": g}
+		if i == 0 {
+			before = s
+		} else {
+			after = s
+		}
+	}
+	r := row(t, find(t, lag.Evaluate([]lag.Snapshot{before, after}, lag.Policy{}), "g"), "orders", 0)
+	if r.Drain.V != lag.DrainDraining || !r.ETA.Known || r.ETA.V < 1e18 || lag.Seconds(r.ETA.V) != math.MaxInt64 {
+		t.Errorf("one record a minute: %+v, %v", r.Flow, lag.Seconds(r.ETA.V))
 	}
 }
 

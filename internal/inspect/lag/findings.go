@@ -51,7 +51,7 @@ func (v *view) findings(r Row, o offsets, problem Problem) []finding {
 	found = append(found, v.stale(r)...)
 	add(waiting && r.Commit == CommitNone, NeverCommitted, SevWarning)
 	add(waiting && r.atRisk() > SevOK, AtRisk, r.atRisk())
-	add(waiting && r.Drain.V == DrainGrowing && r.Seconds.Known && r.State.V == BreachForecast && seconds(r.Seconds.V) < soon, Growing, SevWarning)
+	add(waiting && r.Drain.V == DrainGrowing && r.Seconds.Known && r.State.V == BreachForecast && Seconds(r.Seconds.V) < soon, Growing, SevWarning)
 	add(v.rewound(r.TopicPartition()), Rewind, SevWarning)
 	return found
 }
@@ -77,7 +77,7 @@ func (v *view) overdue(r Row) []finding {
 	if !r.Overdue.Known || r.Overdue.V <= v.policy.Tolerance {
 		return nil
 	}
-	due := seconds(r.OldestOverdue.V - r.Precision.V)
+	due := Seconds(r.OldestOverdue.V - r.Precision.V)
 	if !r.OldestOverdue.Known {
 		due = v.dueFor(r.TopicPartition())
 	}

@@ -29,7 +29,7 @@ func (f *Flow) direct(unread Maybe[int64], tolerance int64) {
 	case math.Abs(f.In.V-f.Out.V) <= steadyFraction*max(f.In.V, f.Out.V):
 		f.Drain = Know(DrainSteady)
 	case f.Out.V > f.In.V:
-		f.Drain, f.ETA = Know(DrainDraining), inSeconds(seconds(float64(unread.V)/(f.Out.V-f.In.V)))
+		f.Drain, f.ETA = Know(DrainDraining), Know(math.Round(1000*float64(unread.V)/(f.Out.V-f.In.V))/1000)
 	default:
 		f.Drain = Know(DrainGrowing)
 	}

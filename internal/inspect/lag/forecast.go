@@ -34,13 +34,13 @@ func (v *view) forecast(r *Row) {
 	if r.Role != queue.RoleSource || slo <= 0 || !r.Oldest.Known {
 		return
 	}
-	r.Earliest = inSeconds(max(0, v.now.SLO-seconds(r.Oldest.V))) // an age grows by a second a second at most
+	r.Earliest = inSeconds(max(0, v.now.SLO-Seconds(r.Oldest.V))) // an age grows by a second a second at most
 	if r.Oldest.V >= slo {
 		r.State, r.Seconds = Know(BreachBreached), Know(0.0)
 		return
 	}
 	points := v.history(r.TopicPartition())
-	if len(points) < leastPoints || seconds(points[len(points)-1].at-points[0].at) < leastSpan {
+	if len(points) < leastPoints || Seconds(points[len(points)-1].at-points[0].at) < leastSpan {
 		return
 	}
 	r.State = Know(BreachNo)
@@ -50,7 +50,7 @@ func (v *view) forecast(r *Row) {
 	}
 	left := max(0, (slo-(start+slope*points[len(points)-1].at))/slope)
 	if left <= horizon.Seconds() {
-		r.State, r.Seconds = Know(BreachForecast), inSeconds(seconds(max(left, r.Earliest.V)))
+		r.State, r.Seconds = Know(BreachForecast), inSeconds(Seconds(max(left, r.Earliest.V)))
 	}
 }
 

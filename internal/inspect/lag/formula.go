@@ -1,6 +1,10 @@
 package lag
 
-import "commerce.internal/orderctl/internal/queue"
+import (
+	"math"
+
+	"commerce.internal/orderctl/internal/queue"
+)
 
 // offsets are what the formulas of a partition work on. Each may be unknown, and an unknown operand makes an unknown
 // result.
@@ -87,12 +91,20 @@ func sum(rows []Row, value func(Row) Maybe[int64]) (total Maybe[int64], all bool
 	for _, r := range rows {
 		v := value(r)
 		all, known = all && v.Known, known || v.Known
-		total.V += v.V
+		total.V = Plus(total.V, v.V)
 	}
 	if !known {
 		return Maybe[int64]{}, all
 	}
 	return Know(total.V), all
+}
+
+// Plus adds two counts. A commit may lie as far ahead as a number goes: two of those are not less than none.
+func Plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // exact is the sum where nothing is unknown.

@@ -22,6 +22,10 @@ type Report struct {
 	// MissingGroups and MissingTopics were asked for by name and do not exist.
 	MissingGroups []string `json:"missing_groups"`
 	MissingTopics []string `json:"missing_topics"`
+	// MissingPartitions were asked for by number, and no topic that a group has to do with is so large; nor is IdleTopics
+	// anything that a group reads. What is not there has no rows, and must not pass for a group that is well.
+	MissingPartitions []int32  `json:"-"`
+	IdleTopics        []string `json:"-"`
 }
 
 // Group is the verdict on one group. Totals are over the source topics that the group subscribes to, see Row.Counted.

@@ -22,7 +22,7 @@ func (v *view) retention(r *Row, o offsets, t TopicObs) {
 		return
 	}
 	if t.Retention.Known && t.Retention.V >= 0 && r.Oldest.Known {
-		r.LossEarliest = inSeconds(max(0, t.Retention.V-seconds(r.Oldest.V)))
+		r.LossEarliest = inSeconds(max(0, t.Retention.V-Seconds(r.Oldest.V)))
 		r.kept = t.Retention.V
 	}
 	if !t.RetentionBytes.Known || t.RetentionBytes.V < 0 {

@@ -106,19 +106,25 @@ func (v *view) age(r *Row) {
 		r.Oldest, r.Precision = inSeconds(age), inSeconds(head.High.Sub(head.Low))
 	}
 	if _, delay := queue.RoleOf(r.Topic); tier(r.Role) && r.Oldest.Known {
-		r.OldestOverdue = inSeconds(max(0, seconds(r.Oldest.V)-delay))
+		r.OldestOverdue = inSeconds(max(0, Seconds(r.Oldest.V)-delay))
 	}
 }
 
 // atLeast is how old the next record is at least: the younger end of what is known.
-func (r Row) atLeast() time.Duration { return seconds(r.Oldest.V - r.Precision.V) }
+func (r Row) atLeast() time.Duration { return Seconds(r.Oldest.V - r.Precision.V) }
 
 // inSeconds is a length of time to the millisecond: timestamps of records are no finer.
 func inSeconds(d time.Duration) Maybe[float64] {
 	return Know(math.Round(float64(d)/float64(time.Millisecond)) / 1000)
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// Seconds is a length of time, or the longest that there is: what drains by one record a day may take longer than that.
+func Seconds(s float64) time.Duration {
+	if s >= time.Duration(math.MaxInt64).Seconds() {
+		return math.MaxInt64
+	}
+	return time.Duration(s * float64(time.Second))
+}
 
 // deserted reports whether the group is known to have no members.
 func (g GroupObs) deserted() bool {

@@ -77,9 +77,8 @@ func (g *Group) sections(v *view, dead map[string][]TopicPartition) {
 		for _, tp := range tps {
 			p := v.now.partition(tp)
 			o := gather(p, Know[int64](-1), v.now.Isolation, false)
-			add := func(a, b int64) int64 { return a + b }
-			d.DepthMax = apply(d.DepthMax, over(o.stable, o.start), add)
-			d.LastHourMax = apply(d.LastHourMax, over(o.stable, o.mark), add)
+			d.DepthMax = apply(d.DepthMax, over(o.stable, o.start), Plus)
+			d.LastHourMax = apply(d.LastHourMax, over(o.stable, o.mark), Plus)
 		}
 		g.DeadLetters = append(g.DeadLetters, d)
 	}

@@ -72,8 +72,12 @@ func (v *view) partitions() []TopicPartition {
 	return slices.SortedFunc(maps.Keys(set), byName)
 }
 
-// wanted reports whether the policy asks for the partition.
+// wanted reports whether the policy asks for the partition. Where nobody tells the partitions of a topic, any may be among
+// them.
 func (v *view) wanted(tp TopicPartition) bool {
-	return (len(v.policy.Topics) == 0 || slices.Contains(v.policy.Topics, tp.Topic)) &&
-		(len(v.policy.Partitions) == 0 || slices.Contains(v.policy.Partitions, tp.Partition))
+	return v.wantedTopic(tp.Topic) && (len(v.policy.Partitions) == 0 || tp.Partition < 0 || slices.Contains(v.policy.Partitions, tp.Partition))
+}
+
+func (v *view) wantedTopic(topic string) bool {
+	return len(v.policy.Topics) == 0 || slices.Contains(v.policy.Topics, topic)
 }
