@@ -50,13 +50,13 @@ type verdict struct {
 // With m.failure it says what happens after the effect was given up. The model of these rules found errors in earlier
 // versions that no reader had seen: change both or none.
 func (p policy) decide(m *message, seen queue.Seen, now time.Time) verdict {
-	row, found := content(seen.Message, m.key)
+	row := content(seen.Message, m.key)
 	if m.discard != "" {
-		return control(m, row, found)
+		return control(m, row)
 	}
 	d := draft{policy: p, m: m, now: now, cur: m.first()}
-	if found {
-		d.was, d.cur = &row, row
+	if row != nil {
+		d.was, d.cur = row, *row
 		dead := row.State == queue.StateDead || row.State == queue.StateDiscarded
 		onItsWay := row.At.Offset < 0
 		switch {
@@ -76,7 +76,7 @@ func (p policy) decide(m *message, seen queue.Seen, now time.Time) verdict {
 			if failpoint.Bug("no-rehop") {
 				return verdict{rule: 6, outcome: outcomeStaleCopy}
 			}
-			return verdict{rule: 5, outcome: hopped(row.State), hop: &row, failure: row.Failure}
+			return verdict{rule: 5, outcome: hopped(row.State), hop: row, failure: row.Failure}
 		// 6. Any other row of this message: a stale copy.
 		default:
 			return verdict{rule: 6, outcome: outcomeStaleCopy}
@@ -142,26 +142,30 @@ func (d *draft) inFront(rows []queue.Row) (dead, waiting *queue.Row) {
 }
 
 // control is a discard of a dead message, or its undo: the last one in the replay topic counts.
-func control(m *message, row queue.Row, found bool) verdict {
-	dead := row.State == queue.StateDead || row.State == queue.StateDiscarded
-	if !found || !dead || row.Hop != m.hop || row.Control >= m.at.Offset {
+func control(m *message, row *queue.Row) verdict {
+	if row == nil {
 		return verdict{outcome: outcomeControl}
 	}
-	next := row
+	dead := row.State == queue.StateDead || row.State == queue.StateDiscarded
+	if !dead || row.Hop != m.hop || row.Control >= m.at.Offset {
+		return verdict{outcome: outcomeControl}
+	}
+	next := *row
 	next.State, next.Outcome, next.Control = queue.StateDiscarded, queue.ByOperator, m.at.Offset
 	if m.discard == "undo" {
 		next.State, next.Outcome = queue.StateDead, ""
 	}
-	return verdict{outcome: outcomeControl, change: queue.Change{Writes: []queue.Write{{Kind: queue.Control, Was: row, Row: next}}}}
+	return verdict{outcome: outcomeControl, change: queue.Change{Writes: []queue.Write{{Kind: queue.Control, Was: *row, Row: next}}}}
 }
 
-func content(rows []queue.Row, key queue.RowKey) (queue.Row, bool) {
-	for _, r := range rows {
-		if r.RowKey == key {
-			return r, true
+// content finds the row of a message among those of its id; nil: there is none.
+func content(rows []queue.Row, key queue.RowKey) *queue.Row {
+	for i := range rows {
+		if rows[i].RowKey == key {
+			return &rows[i]
 		}
 	}
-	return queue.Row{}, false
+	return nil
 }
 
 func doneOtherwise(rows []queue.Row, key queue.RowKey) bool {

@@ -81,7 +81,7 @@ func (d *draft) run(stored *queue.StoredOrder) verdict {
 		}
 	}
 	return d.done(queue.Applied, &queue.Effect{
-		Order: d.m.order, Value: d.m.order.AppendJSON(nil), MessageID: d.cur.MsgID, Src: d.cur.Src,
+		Order: d.m.order, MessageID: d.cur.MsgID, Src: d.cur.Src,
 		TraceID: d.cur.TraceID, Insert: stored == nil,
 	})
 }

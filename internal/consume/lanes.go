@@ -35,7 +35,8 @@ const (
 type lane struct {
 	key   string
 	items []*item
-	busy  bool // its first item is in flight
+	busy  bool     // its first item is in flight
+	first [1]*item // where items begins: most lanes never have two
 }
 
 func newLanes() *lanes { return &lanes{byKey: map[string]*lane{}, wake: make(chan struct{}, 1)} }
@@ -50,6 +51,7 @@ func (l *lanes) push(key string, it *item) {
 	ln := l.byKey[key]
 	if ln == nil {
 		ln = &lane{key: key}
+		ln.items = ln.first[:0]
 		l.byKey[key] = ln
 	}
 	it.lane = ln

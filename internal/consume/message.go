@@ -45,27 +45,34 @@ type reader struct {
 
 // read reads a record. Nothing in it is an error: what is wrong with it stands in the message.
 func (r reader) read(rec queue.Record, now time.Time) *message {
-	m := r.unreadable(rec)
+	m := r.beside(rec)
 	if m.discard == "" {
 		r.readOrder(m, rec, now)
 	}
-	m.key.Fingerprint = m.trail.Fingerprint
-	if m.key.Fingerprint == "" {
-		m.key.Fingerprint = queue.BytesFingerprint(rec.Value)
-	}
+	m.identify(rec)
 	return m
 }
 
-// unreadable reads what stands beside the value. Its fingerprint is that of its bytes.
+// unreadable reads a record without its value. Its fingerprint is that of its bytes.
 func (r reader) unreadable(rec queue.Record) *message {
+	m := r.beside(rec)
+	m.identify(rec)
+	return m
+}
+
+// identify takes the fingerprint that is known, or that of the bytes.
+func (m *message) identify(rec queue.Record) {
+	if m.key.Fingerprint = m.trail.Fingerprint; m.key.Fingerprint == "" {
+		m.key.Fingerprint = queue.BytesFingerprint(rec.Value)
+	}
+}
+
+// beside reads what stands beside the value.
+func (r reader) beside(rec queue.Record) *message {
 	role, _, _ := r.names.Role(rec.Topic)
 	m := &message{at: rec.Position(), role: role, src: rec.Position(), entered: rec.Time}
 	r.readTrail(m, rec)
 	m.key.MsgID = queue.MessageIDOf(rec, r.names.Source)
-	m.key.Fingerprint = m.trail.Fingerprint
-	if m.key.Fingerprint == "" {
-		m.key.Fingerprint = queue.BytesFingerprint(rec.Value)
-	}
 	parent, _ := queue.First(rec.Headers, queue.HeaderTraceparent)
 	m.traceID = traceID(parent)
 	_, m.loadTest = queue.First(rec.Headers, queue.HeaderLoadTest)

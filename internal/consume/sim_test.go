@@ -256,8 +256,8 @@ func (s *sim) done(t *simTask) {
 func (s *sim) settle(t *simTask) {
 	t.v = s.decide(t)
 	s.seen["rule "+strconv.Itoa(t.v.rule)]++
-	if row, ok := content(t.seen.Message, t.msg.key); ok && t.v.rule > 6 {
-		s.seen[met(row, t.msg)]++
+	if row := content(t.seen.Message, t.msg.key); row != nil && t.v.rule > 6 {
+		s.seen[met(*row, t.msg)]++
 	}
 	s.seen[t.v.outcome]++
 	s.say("  P%d %s hop %d at %s: rule %d %s", t.claim.proc.n, t.msg.key.MsgID, t.msg.hop, t.rec.Position(), t.v.rule, t.v.outcome)

@@ -32,15 +32,23 @@ func (o Order) AppendJSON(dst []byte) []byte {
 // between two sends of one order. It is the same for JSON and Protobuf.
 func (o Order) Fingerprint() string {
 	o.Timestamp = 0
-	sum := sha256.Sum256(o.AppendJSON(make([]byte, 0, 128+64*len(o.Items))))
-	return hex.EncodeToString(sum[:])
+	var few [1024]byte // most orders fit, and need no memory of their own
+	sum := sha256.Sum256(o.AppendJSON(few[:0]))
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 func appendItems(b []byte, items []Item) []byte {
 	if len(items) == 0 {
 		return b
 	}
-	b = append(comma(b), `"items":[`...)
+	return AppendItems(append(comma(b), `"items":`...), items)
+}
+
+// AppendItems appends items to dst as a JSON array, as AppendJSON writes them.
+func AppendItems(dst []byte, items []Item) []byte {
+	b := append(dst, '[')
 	for i := range items {
 		b = append(comma(b), '{')
 		b = appendText(b, `"product_id":`, items[i].ProductID)

@@ -116,7 +116,7 @@ type Write struct {
 // Effect is the change of the orders table that goes with a Write, and the input of the operator's own statements.
 type Effect struct {
 	Order     order.Order
-	Value     []byte // the order as JSON, for :order
+	Value     []byte // the order as JSON, for :order; nil: its canonical encoding
 	MessageID string
 	Src       Position
 	TraceID   string

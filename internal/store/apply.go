@@ -21,14 +21,14 @@ type Decide = func(i int, seen queue.Seen) queue.Change
 // *queue.Failure why it was refused. The second says that nothing at all was committed, for a reason that is nobody's
 // order: a *queue.Failure of class outage or timeout.
 func (s *Store) Apply(ctx context.Context, group string, look []queue.Lookup, decide Decide) ([]error, error) {
-	fit := slices.Clone(look)
-	fit = slices.DeleteFunc(fit, func(l queue.Lookup) bool { return !isText(l.MsgID) || !isText(l.OrderID) })
-	if len(fit) == len(look) {
+	odd := func(l queue.Lookup) bool { return !isText(l.MsgID) || !isText(l.OrderID) }
+	if !slices.ContainsFunc(look, odd) {
 		return s.apply(ctx, group, look, decide)
 	}
+	fit := slices.DeleteFunc(slices.Clone(look), odd)
 	errs, at := make([]error, len(look)), []int{}
 	for i, l := range look {
-		if isText(l.MsgID) && isText(l.OrderID) {
+		if !odd(l) {
 			at = append(at, i)
 		} else {
 			errs[i] = &queue.Failure{Class: queue.ClassFatal, Code: "no-text", Message: "an id is no text: it has a NUL, or bytes that are no UTF-8"}
@@ -115,16 +115,16 @@ func (b *batch) decided(ctx context.Context, x *session, indexes []int) ([]chang
 // waves splits a batch so that no message id and no order occurs twice in one part. Mostly it is one.
 func waves(look []queue.Lookup) [][]int {
 	var out [][]int
-	met := map[queue.Lookup]int{} // how often a name has occurred
+	ids, orderIDs := make(map[string]int, len(look)), make(map[string]int, len(look)) // how often each has occurred
 	for i, l := range look {
-		id, orderID := queue.Lookup{MsgID: l.MsgID}, queue.Lookup{OrderID: l.OrderID}
-		n := met[id]
+		n := ids[l.MsgID]
 		if l.OrderID != "" {
-			n = max(n, met[orderID])
+			n = max(n, orderIDs[l.OrderID])
+			orderIDs[l.OrderID] = n + 1
 		}
-		met[id], met[orderID] = n+1, n+1
+		ids[l.MsgID] = n + 1
 		if n == len(out) {
-			out = append(out, nil)
+			out = append(out, make([]int, 0, len(look)-i))
 		}
 		out[n] = append(out[n], i)
 	}

@@ -25,18 +25,14 @@ func (x *session) writeOrder(ctx context.Context, group string, c *change, now t
 // orderValues hands the columns of a new order to v, in the order of texts.insertOrder.
 func orderValues(v values, group string, e *queue.Effect, now time.Time) {
 	o := &e.Order
-	v.text(group)
+	v.same(group)
 	v.text(o.OrderID)
 	v.text(o.UserID)
 	v.text(string(o.Status))
 	v.text(o.Currency)
 	v.number(o.TotalAmount)
 	v.text(itemsJSON(o.Items))
-	if len(o.Attributes) > 0 {
-		v.text(text(o.Attributes))
-	} else {
-		v.textOrNull("")
-	}
+	v.textOrNull(attributesJSON(o.Attributes))
 	v.number(o.Timestamp)
 	v.number(o.Timestamp)
 	v.text(e.MessageID)
@@ -58,34 +54,26 @@ func updateOrderArgs(c *change, now time.Time) []any {
 	e := c.Effect
 	o := &e.Order
 	return []any{
-		o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items), attributesJSON(o.Attributes),
+		o.UserID, string(o.Status), o.Currency, o.TotalAmount, itemsJSON(o.Items), orNull(attributesJSON(o.Attributes)),
 		o.Timestamp, e.MessageID, e.Src.Partition, e.Src.Offset, orNull(e.TraceID), now.UnixMilli(),
 	}
 }
 
-type itemJSON struct {
-	ProductID string `json:"product_id"`
-	Quantity  int64  `json:"quantity"`
-	UnitPrice int64  `json:"unit_price"`
-}
-
 // itemsJSON is the items as a JSON array, as the orders table and :items have them.
 func itemsJSON(items []order.Item) string {
-	list := make([]itemJSON, len(items))
-	for i, it := range items {
-		list[i] = itemJSON(it)
-	}
-	return text(list)
+	var few [1024]byte // most orders fit, and need no memory of their own
+	return string(order.AppendItems(few[:0], items))
 }
 
-func attributesJSON(m map[string]string) any {
+// attributesJSON is the attributes as a JSON object, "" where there are none.
+func attributesJSON(m map[string]string) string {
 	if len(m) == 0 {
-		return nil
+		return ""
 	}
 	return text(m)
 }
 
-// text encodes strings and integers, which cannot fail. People read it in the database, so < stays <.
+// text encodes strings, which cannot fail. People read it in the database, so < stays <.
 func text(v any) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

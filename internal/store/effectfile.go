@@ -140,6 +140,9 @@ func effectArg(name string, e *queue.Effect) any {
 	case "items":
 		return itemsJSON(o.Items)
 	case "order":
+		if e.Value == nil {
+			return string(o.AppendJSON(nil))
+		}
 		return string(e.Value)
 	case "message_id":
 		return e.MessageID

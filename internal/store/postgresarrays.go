@@ -20,6 +20,7 @@ type arrays struct {
 
 // column is an array. It is of the kind of its first value.
 type column struct {
+	one     any // in place of an array
 	texts   textArray
 	numbers numberArray
 }
@@ -35,6 +36,12 @@ func (c *arrays) at() *column {
 	}
 	c.next++
 	return &c.all[c.next-1]
+}
+
+func (c *arrays) same(s string) {
+	if col := c.at(); col.one == nil {
+		col.one = s
+	}
 }
 
 func (c *arrays) text(s string) {
@@ -74,6 +81,8 @@ func (c *arrays) args() []any {
 	out := make([]any, len(c.all))
 	for i, col := range c.all {
 		switch {
+		case col.one != nil:
+			out[i] = col.one
 		case col.texts != nil:
 			out[i] = col.texts[:c.n]
 		case col.numbers != nil:
@@ -120,27 +129,22 @@ func nameArray(names []string) any {
 	return a
 }
 
-// arrayTypes names the types of the arrays of a row.
-type arrayTypes []string
+// selected are what the columns of a row are made of, parameter by parameter.
+type selected []string
 
-func (l *arrayTypes) text(string)              { *l = append(*l, "text") }
-func (l *arrayTypes) textOrNull(string)        { *l = append(*l, "text") }
-func (l *arrayTypes) number(int64)             { *l = append(*l, "bigint") }
-func (l *arrayTypes) numberOrNull(int64, bool) { *l = append(*l, "bigint") }
+func (l *selected) add(form string)          { *l = append(*l, fmt.Sprintf(form, len(*l)+1)) }
+func (l *selected) same(string)              { l.add("$%d::text") }
+func (l *selected) text(string)              { l.add("unnest($%d::text[])") }
+func (l *selected) textOrNull(string)        { l.text("") }
+func (l *selected) number(int64)             { l.add("unnest($%d::bigint[])") }
+func (l *selected) numberOrNull(int64, bool) { l.number(0) }
 
 // postgresInserts are the statements that insert rows and orders, one array for each column. All arrays are walked at once,
 // row by row: in FROM the server would first copy each of them into a table of its own, and that took more than the insert.
 func postgresInserts() (rows, orders string) {
-	var r, o arrayTypes
+	var r, o selected
 	rowValues(&r, "", &queue.Row{}, time.Time{})
 	orderValues(&o, "", &queue.Effect{}, time.Time{})
-	return postgresInsert("orderctl_messages (consumer_group, done_id, "+columns+")", r), postgresInsert("orders ("+orderColumns+")", o)
-}
-
-func postgresInsert(into string, types arrayTypes) string {
-	list := make([]string, len(types))
-	for i, t := range types {
-		list[i] = fmt.Sprintf("unnest($%d::%s[])", i+1, t)
-	}
-	return "INSERT INTO " + into + " SELECT " + strings.Join(list, ", ")
+	return "INSERT INTO orderctl_messages (consumer_group, done_id, " + columns + ") SELECT " + strings.Join(r, ", "),
+		"INSERT INTO orders (" + orderColumns + ") SELECT " + strings.Join(o, ", ")
 }

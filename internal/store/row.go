@@ -32,7 +32,7 @@ func rowScan(rs answer) (queue.Row, error) {
 
 // rowValues hands the columns of a new message row to v, in the order of texts.insertRow.
 func rowValues(v values, group string, r *queue.Row, now time.Time) {
-	v.text(group)
+	v.same(group)
 	if r.State == queue.StateDone {
 		v.text(r.MsgID) // claims the message id, as doneID does
 	} else {

@@ -5,6 +5,7 @@ import "time"
 // values takes the values of one row, column by column. The columns of a table are named once then, whether a database
 // wants its rows one after the other or turned on their side.
 type values interface {
+	same(s string) // one text for all rows
 	text(s string)
 	textOrNull(s string) // "" is NULL
 	number(n int64)
@@ -17,6 +18,7 @@ func millis(v values, t time.Time) { v.numberOrNull(t.UnixMilli(), !t.IsZero()) 
 // valueList is a row as the parameters of one statement.
 type valueList []any
 
+func (l *valueList) same(s string)       { *l = append(*l, s) }
 func (l *valueList) text(s string)       { *l = append(*l, s) }
 func (l *valueList) textOrNull(s string) { *l = append(*l, orNull(s)) }
 func (l *valueList) number(n int64)      { *l = append(*l, n) }
