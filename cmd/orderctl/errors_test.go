@@ -10,32 +10,53 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"commerce.internal/orderctl/internal/broker"
 )
 
 // TestErrorScripts meets the brokers that a person on call meets: one that says nothing, one that hangs up, one that wants a
-// login. SILENT, CLOSING and LOGIN are their addresses.
+// login and hangs up on a wrong one, one that refuses every login in words, as Apache Kafka does. SILENT, CLOSING, LOGIN and
+// REFUSING are their addresses.
 func TestErrorScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/errors",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
-			login, err := broker.Open(broker.Options{
-				Addr: "127.0.0.1:0", Memory: true, Log: slog.New(slog.DiscardHandler),
-				Cluster: []kfake.Opt{kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "orders", "right")},
-			})
-			if err != nil {
-				return fmt.Errorf("start broker with login: %w", err)
+			if _, err := withLogin(e, "LOGIN"); err != nil {
+				return err
 			}
-			e.Defer(func() { _ = login.Close() })
-			e.Setenv("LOGIN", login.Addr())
+			refusing, err := withLogin(e, "REFUSING")
+			if err != nil {
+				return err
+			}
+			refusing.ControlKey(int16(kmsg.SASLAuthenticate), func(r kmsg.Request) (kmsg.Response, error, bool) {
+				refusing.Cluster().KeepControl()
+				res, _ := r.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+				res.ErrorCode = kerr.SaslAuthenticationFailed.Code
+				return res, nil, true
+			})
 			return errors.Join(withBroker(e), answering(e, "SILENT", false), answering(e, "CLOSING", true))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": expectCode, "clean": clean},
 	})
+}
+
+// withLogin starts a broker that wants a login.
+func withLogin(e *testscript.Env, name string) (*broker.Broker, error) {
+	b, err := broker.Open(broker.Options{
+		Addr: "127.0.0.1:0", Memory: true, Log: slog.New(slog.DiscardHandler),
+		Cluster: []kfake.Opt{kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "orders", "right")},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start broker with login: %w", err)
+	}
+	e.Defer(func() { _ = b.Close() })
+	e.Setenv(name, b.Addr())
+	return b, nil
 }
 
 // answering opens a port that accepts connections and never answers, or hangs up at the first byte.

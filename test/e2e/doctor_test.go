@@ -256,6 +256,8 @@ func TestDoctorTellsTheDoorsApart(t *testing.T) {
 			}
 			if tt.name == "a wrong password" {
 				b.must(4, 20*time.Second, "lag")
+				b.must(4, 20*time.Second, "consume", "--admin-addr", "127.0.0.1:0")
+				b.must(4, 20*time.Second, "serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
 				b.must(3, 20*time.Second, "lag", "--check") // Nagios: unknown
 			}
 		})

@@ -38,7 +38,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-// box is a stranger's machine: an empty home and its own environment.
+// box is a stranger's machine: an empty home, its own environment, and a port for the worker that nobody else has.
 type box struct {
 	t    *testing.T
 	bin  string
@@ -53,7 +53,8 @@ func newBox(t *testing.T, env ...string) *box {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	return &box{t: t, bin: bin, home: home, env: append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TZ=UTC"}, env...)}
+	own := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TZ=UTC", "ORDERCTL_CONSUME_ADMIN_ADDR=127.0.0.1:0"}
+	return &box{t: t, bin: bin, home: home, env: append(own, env...)}
 }
 
 func (b *box) command(args ...string) *exec.Cmd {
