@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,38 @@ type turns struct {
 	delivered map[queue.Position]int
 	marked    map[string]int64 // by partition: everything below it was finished by somebody
 	again     []string         // finished, and handed out once more
+	last      map[string]delivery
+	// The longest gaps between two records of a partition since they were last asked for: of one that its member keeps, and of
+	// one that has gone to another.
+	pause, handover time.Duration
+}
+
+// delivery is the last one of a partition.
+type delivery struct {
+	claim *watched
+	at    time.Time
+}
+
+// gaps returns the longest gaps since the last call.
+func (t *turns) gaps() (pause, handover time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pause, handover = t.pause, t.handover
+	t.pause, t.handover = 0, 0
+	return pause, handover
+}
+
+// see notes that a record is handed out. The caller holds mu.
+func (t *turns) see(c *watched) {
+	now := time.Now()
+	switch was := t.last[c.name()]; was.claim {
+	case nil:
+	case c:
+		t.pause = max(t.pause, now.Sub(was.at))
+	default:
+		t.handover = max(t.handover, now.Sub(was.at))
+	}
+	t.last[c.name()] = delivery{c, now}
 }
 
 // watched is a claim under their eyes.
@@ -54,6 +87,7 @@ func (c *watched) forward() {
 	for r := range c.Claim.Records() {
 		c.turns.mu.Lock()
 		c.turns.delivered[r.Position()]++
+		c.turns.see(c)
 		if r.Offset < c.turns.marked[c.name()] {
 			c.turns.again = append(c.turns.again, r.Position().String())
 		}
@@ -61,6 +95,9 @@ func (c *watched) forward() {
 		c.records <- r
 	}
 }
+
+// drain is how long a member finishes what it has in hand when a partition is taken from it: at most half its rebalance time.
+const drain = 2 * time.Second
 
 // member is one worker of the group.
 type member struct {
@@ -99,7 +136,7 @@ func (m member) run(ctx context.Context, owns func()) error {
 		OnDead: consume.Continue, Handler: consume.SQL, Concurrency: 1, Batch: 64,
 		Local:        consume.Local{Attempts: 3, Base: 100 * time.Millisecond, Cap: 2 * time.Second},
 		Breaker:      consume.BreakerOptions{Failures: 5, Ratio: 0.5, Window: 20, ProbeMin: time.Second, ProbeMax: 30 * time.Second},
-		DrainTimeout: 20 * time.Second, Unknown: order.KeepUnknown, Log: quiet, Reg: prometheus.NewRegistry(), Now: time.Now, Instance: "member",
+		DrainTimeout: drain, Unknown: order.KeepUnknown, Log: quiet, Reg: prometheus.NewRegistry(), Now: time.Now, Instance: "member",
 	})
 	if err != nil {
 		return err
@@ -123,7 +160,7 @@ func TestMembersJoinAndLeaveUnderLoad(t *testing.T) {
 	b.must(0, time.Minute, "topics", "apply", "--yes")
 	m := member{
 		t: t, brokers: k.Addrs(), db: filepath.Join(b.home, "orders.db"), topic: "orders",
-		turns: &turns{delivered: map[queue.Position]int{}, marked: map[string]int64{}},
+		turns: &turns{delivered: map[queue.Position]int{}, marked: map[string]int64{}, last: map[string]delivery{}},
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -145,7 +182,9 @@ func TestMembersJoinAndLeaveUnderLoad(t *testing.T) {
 		return err
 	})
 	guests := 0
+	var pauses, handovers []time.Duration
 	for began := time.Now(); time.Since(began) < time.Minute; guests++ {
+		m.turns.gaps()
 		here, leave := context.WithCancel(ctx)
 		var guest errgroup.Group
 		came := make(chan struct{}, 1_000)
@@ -156,6 +195,8 @@ func TestMembersJoinAndLeaveUnderLoad(t *testing.T) {
 			t.Error("a member joined, and was given nothing within a minute")
 		}
 		<-time.After(2 * time.Second)
+		pause, handover := m.turns.gaps()
+		pauses, handovers = append(pauses, pause), append(handovers, handover)
 		leave()
 		if err := guest.Wait(); err != nil {
 			t.Errorf("a member that leaves ends with %v", err)
@@ -182,7 +223,17 @@ func TestMembersJoinAndLeaveUnderLoad(t *testing.T) {
 	if n < 5_000 || guests < 5 {
 		t.Errorf("only %d records and %d guests: the test shows little", n, guests)
 	}
-	t.Logf("%d records, %d guests, %d deliveries", n, guests, len(m.turns.delivered))
+	slices.Sort(pauses)
+	slices.Sort(handovers)
+	pause, handover := pauses[guests/2], handovers[guests/2] // of one join something else of the machine may hold up
+	t.Logf("%d records, %d guests, %d deliveries; a member joins: partitions that stay pause %v to %v, median %v; those that move %v to %v, median %v",
+		n, guests, len(m.turns.delivered), pauses[0], pauses[guests-1], pause, handovers[0], handovers[guests-1], handover)
+	if pause >= time.Second {
+		t.Errorf("partitions that stay pause %v when a member joins, want less than 1 s", pause)
+	}
+	if handover >= drain+time.Second || handover == 0 {
+		t.Errorf("a partition changes hands in %v, want less than the drain and 1 s", handover)
+	}
 }
 
 // load sends orders, each through three of its statuses in order, until ctx ends. It returns how many records are written.
