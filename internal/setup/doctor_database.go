@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,9 @@ type Database struct {
 func (d *Doctor) database(ctx context.Context) []Finding {
 	db, err := d.opts.Database(ctx)
 	if err != nil {
-		return []Finding{failed(err, "check store.dsn")}
+		f := failed(err, "check store.dsn")
+		f.Fix = strings.TrimSuffix(f.Fix, "; 'orderctl doctor' checks it") // it just did
+		return []Finding{f}
 	}
 	var found []Finding
 	switch {

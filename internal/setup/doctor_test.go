@@ -373,6 +373,14 @@ func TestTheDatabase(t *testing.T) {
 		s.check = "database"
 		t.Run(s.name, func(t *testing.T) { s.run(t) })
 	}
+	t.Run("no hint sends back to here", func(t *testing.T) {
+		t.Parallel()
+		w := healthy(t)
+		w.dbErr = coded{"refused", "store.dsn names it; 'orderctl doctor' checks it", 3}
+		if d := w.examine(t); !strings.Contains(lines(d), "refused  fix: store.dsn names it") || strings.Contains(lines(d), "'orderctl doctor'") {
+			t.Error(lines(d))
+		}
+	})
 	t.Run("a new database is made by the worker", func(t *testing.T) {
 		t.Parallel()
 		w := healthy(t)

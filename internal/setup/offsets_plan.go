@@ -225,7 +225,10 @@ func (m *Move) aim(t Target, from int64, at lag.Maybe[lag.OffsetAt]) error {
 	case ToLatest:
 		m.To = m.End
 	case ToShift:
-		m.To = min(max(from+t.Offset, m.Start), m.End)
+		m.To = m.End
+		if t.Offset <= m.End-from { // a sum might overflow, and turn a skip into a repeat
+			m.To = max(from+t.Offset, m.Start)
+		}
 	case ToTime:
 		if !at.Known {
 			return fmt.Errorf("find the offset of %s in %s: %w", t.Time.Format(time.RFC3339), m.TopicPartition(), queue.ErrUnreachable)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -182,6 +183,8 @@ func TestWhatEachTargetDoes(t *testing.T) {
 		{"one offset", setup.Target{Kind: setup.ToOffset, Offset: 42}, []int32{0}, false, []string{"0: 40 -> 42 skips 2"}},
 		{"five orders further", setup.Target{Kind: setup.ToShift, Offset: 5}, []int32{0, 1}, false, []string{"0: 40 -> 45 skips 5 unseen 3", "1: -1 -> 15 skips 5 unseen 5"}},
 		{"further than there is", setup.Target{Kind: setup.ToShift, Offset: 1000}, []int32{0}, false, []string{"0: 40 -> 100 skips 60 unseen 58"}},
+		{"as far as numbers go", setup.Target{Kind: setup.ToShift, Offset: math.MaxInt64}, nil, false, []string{"0: 40 -> 100 skips 60 unseen 58", "1: -1 -> 100 skips 90 unseen 90", "2: 120 -> 100"}},
+		{"and as far back", setup.Target{Kind: setup.ToShift, Offset: math.MinInt64}, nil, false, []string{"0: 40 -> 10 repeats 30", "1: -1 -> 10", "2: 120 -> 10 repeats 90"}},
 		{"five orders back", setup.Target{Kind: setup.ToShift, Offset: -5}, []int32{0, 1, 2}, false, []string{"0: 40 -> 35 repeats 5", "1: -1 -> 10", "2: 120 -> 100"}},
 		{"back behind the start", setup.Target{Kind: setup.ToShift, Offset: -1000}, []int32{0}, false, []string{"0: 40 -> 10 repeats 30"}},
 		{"a time: an offset, none that young, one that is deleted", setup.Target{Kind: setup.ToTime, Time: now}, nil, false, []string{"0: 40 -> 30 repeats 10", "1: -1 -> 100 skips 90 unseen 90", "2: 120 -> 10 repeats 90"}},

@@ -141,6 +141,15 @@ func TestWhatIsNoDatabase(t *testing.T) {
 	wantCoded(t, err, 3, "not a directory", "store.dsn")
 }
 
+// A driver may say the same of each address that it tried, each in a line of its own.
+func TestAnErrorOfADriverIsOneLine(t *testing.T) {
+	t.Parallel()
+	err := &store.StartError{Where: "PostgreSQL db:5432/orders", Err: errors.New("failed to connect:\n\t10.0.0.1:5432: refused\n\t10.0.0.1:5432: refused\n\t10.0.0.2:5432: refused")}
+	if got, want := err.Error(), "cannot use database PostgreSQL db:5432/orders: failed to connect: 10.0.0.1:5432: refused; 10.0.0.2:5432: refused"; got != want {
+		t.Errorf("%q", got)
+	}
+}
+
 // Another process that migrates keeps this one waiting, but not beyond its deadline.
 func TestTheLockOfTheMigrations(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // SchemaError says that the database was not made for this binary: the command ends with exit code 2.
@@ -71,7 +73,20 @@ type StartError struct {
 }
 
 // Error implements error.
-func (e *StartError) Error() string { return fmt.Sprintf("cannot use database %s: %v", e.Where, e.Err) }
+func (e *StartError) Error() string {
+	return fmt.Sprintf("cannot use database %s: %s", e.Where, oneLine(e.Err.Error()))
+}
+
+// oneLine is the text of a driver that writes a line for each address that it tried, often the same.
+func oneLine(s string) string {
+	var lines []string
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
+}
 
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Err }
