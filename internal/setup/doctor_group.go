@@ -45,6 +45,11 @@ func (d *Doctor) observe(ctx context.Context) (observed, error) {
 		return observed{}, err
 	}
 	seen := observed{snapshot: s, group: s.Groups[names.Group]}
+	if seen.group.Missing() { // its topics are there all the same: to them it is as one that nobody is in
+		s.Groups = map[string]lag.GroupObs{names.Group: {
+			State: lag.StateEmpty, Coordinator: -1, Members: seen.group.Members, Commits: seen.group.Commits,
+		}}
+	}
 	for _, g := range lag.Evaluate([]lag.Snapshot{s}, d.opts.Policy).Groups {
 		if g.Group == names.Group {
 			seen.rows = g.Partitions
@@ -59,6 +64,17 @@ func (o observed) having(s lag.Status, detail func(lag.Row) string) []string {
 	for _, r := range o.rows {
 		if slices.Contains(r.Reasons, s) {
 			list = append(list, r.TopicPartition().String()+detail(r))
+		}
+	}
+	return list
+}
+
+// unknown are the partitions of which something is not known that would be there.
+func (o observed) unknown(known func(lag.Row) bool) []string {
+	var list []string
+	for _, r := range o.rows {
+		if r.Status != lag.Gone && !known(r) {
+			list = append(list, r.TopicPartition().String())
 		}
 	}
 	return list
@@ -141,16 +157,11 @@ func (d *Doctor) deserted(seen observed) Finding {
 	names := d.opts.Want.Names
 	fix := "orderctl consume -g " + names.Group
 	waiting := seen.having(lag.NoMembers, func(lag.Row) string { return "" })
-	if seen.group.Missing() { // it never committed: all that is there waits
-		for tp, p := range seen.snapshot.Partitions {
-			if tp.Topic == names.Source && p.Stable.V > p.Start.V {
-				waiting = append(waiting, tp.String())
-			}
-		}
-		slices.Sort(waiting)
-	}
 	if len(waiting) > 0 {
 		return fail(codeFailed, fix, "NO-MEMBERS: nobody is in group %s, and orders wait in %s", names.Group, few(waiting))
+	}
+	if untold := seen.unknown(func(r lag.Row) bool { return r.Unread.Known }); len(untold) > 0 {
+		return warn(fix, "nobody is in group %s; whether orders wait is not known of %s", names.Group, few(untold))
 	}
 	return warn(fix, "nobody is in group %s; nothing waits", names.Group)
 }
@@ -188,6 +199,9 @@ func (d *Doctor) transactions(ctx context.Context) []Finding {
 		for _, r := range hung[topic] {
 			found = append(found, d.hung(r, open, err))
 		}
+	}
+	if untold := seen.unknown(func(r lag.Row) bool { return r.Held.Known }); len(untold) > 0 {
+		found = append(found, warn("orderctl lag "+d.opts.Want.Names.Group, "whether one hides records is not known of %s", few(untold)))
 	}
 	if len(found) > 0 {
 		return found

@@ -322,6 +322,34 @@ func TestAHungTransactionNamesItsProducer(t *testing.T) {
 	}
 }
 
+// A group that never was has no rows of its own, and a partition that nobody describes no ends: neither is well for that.
+func TestAHungTransactionBesideWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := healthy(t)
+	w.group(func(g *lag.GroupObs) {
+		*g = lag.GroupObs{State: lag.StateDead, Members: lag.Know([]lag.MemberObs{}), Commits: lag.Know(map[lag.TopicPartition]lag.CommitObs{})}
+	})
+	for topic := range w.snapshot.Topics {
+		for p := range int32(2) {
+			w.partition(topic, p, func(o *lag.PartitionObs) { o.High, o.Stable = lag.Know[int64](0), lag.Know[int64](0) })
+		}
+	}
+	w.partition("orders", 1, func(o *lag.PartitionObs) {
+		o.High, o.Mark = lag.Know[int64](7), lag.Know(lag.OffsetAt{Offset: 6})
+	})
+	w.partition("orders", 0, func(o *lag.PartitionObs) { *o = lag.PartitionObs{Leader: 1, Problem: lag.NoAnswer} })
+	d := lines(w.examine(t))
+	for _, want := range []string{
+		"FAIL transactions  HUNG-TXN: an open transaction from orders/1@0 on hides 7 records",
+		"warn transactions  whether one hides records is not known of orders/0  fix: orderctl lag g",
+		"warn group  nobody is in group g; whether orders wait is not known of orders/0",
+	} {
+		if !strings.Contains(d, want) {
+			t.Errorf("no %q in\n%s", want, d)
+		}
+	}
+}
+
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	grant := func(op, kind, name string) string {
