@@ -125,7 +125,7 @@ func named(r *inspect.AuditReport, kind inspect.ExceptionKind, most int, meaning
 		default:
 			names = append(names, exceptionName(e))
 			if next == "" && e.OrderID != "" && kind != inspect.NotOnTopic {
-				next = "   next: orderctl trace " + e.OrderID
+				next = "   next: orderctl trace " + argument(e.OrderID)
 			}
 		}
 	}
@@ -137,6 +137,14 @@ func named(r *inspect.AuditReport, kind inspect.ExceptionKind, most int, meaning
 		list += fmt.Sprintf(" and %s more (-o jsonl names all)", digits(int64(more)))
 	}
 	return list + next
+}
+
+// argument is a word that whoever sent the order chose, as one that a shell and a command take for what it is.
+func argument(s string) string {
+	if strings.HasPrefix(s, "-") {
+		return "-- " + quoted(s)
+	}
+	return quoted(s)
 }
 
 func exceptionName(e inspect.Exception) string {

@@ -461,17 +461,19 @@ func TestOverdueForHowLong(t *testing.T) {
 
 func TestLongRebalance(t *testing.T) {
 	t.Parallel()
-	w := over(nil, func(int) int64 { return 50 }, func(int) int64 { return 50 }, 32)
-	for i := range w {
-		g := w[i].Groups["g"]
-		g.State = lag.StatePreparing
-		w[i].Groups = map[string]lag.GroupObs{"g": g}
-	}
-	if g := find(t, lag.Evaluate(w, lag.Policy{}), "g"); g.Status != lag.SevWarning || !slices.Contains(g.Reasons, lag.Rebalancing) {
-		t.Errorf("62 s of rebalance: %v %v", g.Status, g.Reasons)
-	}
-	if g := find(t, lag.Evaluate(w[4:], lag.Policy{}), "g"); g.Status != lag.SevOK {
-		t.Errorf("54 s of rebalance: %v %v", g.Status, g.Reasons)
+	for _, state := range []string{lag.StatePreparing, lag.StateCompleting, lag.StateAssigning, lag.StateReconciling} { // the last two of KIP-848
+		w := over(nil, func(int) int64 { return 50 }, func(int) int64 { return 50 }, 32)
+		for i := range w {
+			g := w[i].Groups["g"]
+			g.State = state
+			w[i].Groups = map[string]lag.GroupObs{"g": g}
+		}
+		if g := find(t, lag.Evaluate(w, lag.Policy{}), "g"); g.Status != lag.SevWarning || !slices.Contains(g.Reasons, lag.Rebalancing) {
+			t.Errorf("62 s of %s: %v %v", state, g.Status, g.Reasons)
+		}
+		if g := find(t, lag.Evaluate(w[4:], lag.Policy{}), "g"); g.Status != lag.SevOK {
+			t.Errorf("54 s of %s: %v %v", state, g.Status, g.Reasons)
+		}
 	}
 }
 

@@ -108,12 +108,17 @@ func crossed(n Maybe[int64], warn, crit int64) Severity {
 func (v *view) rebalancing() time.Duration {
 	since := v.now.AsOf
 	for _, s := range slices.Backward(v.window) {
-		if st := s.Groups[v.name].State; st != StatePreparing && st != StateCompleting {
+		if !moving(s.Groups[v.name].State) {
 			break
 		}
 		since = s.AsOf
 	}
 	return v.now.AsOf.Sub(since)
+}
+
+// moving reports whether partitions are on their way from one member to another.
+func moving(state string) bool {
+	return slices.Contains([]string{StatePreparing, StateCompleting, StateAssigning, StateReconciling}, state)
 }
 
 // complete reports whether all is known that was asked for.

@@ -133,6 +133,9 @@ const (
 	StateDead       = "Dead"
 	StatePreparing  = "PreparingRebalance"
 	StateCompleting = "CompletingRebalance"
+	// Of KIP-848: the coordinator works an assignment out, or members have not yet taken it up.
+	StateAssigning   = "Assigning"
+	StateReconciling = "Reconciling"
 )
 
 // MemberObs is one member of a group.
