@@ -129,6 +129,7 @@ func (d *postgresDialect) open() *sql.DB {
 		if e := c.PgConn().ParameterStatus("server_encoding"); e != "UTF8" {
 			return away("encoding", "%s has the encoding %s; orders need UTF8", d.where(), e)
 		}
+		takeArrays(c)
 		return nil
 	}))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -38,6 +39,43 @@ func mixedBatch(t *testing.T, w *world) {
 	}
 	if n := w.db.Int(t, `SELECT count(*) FROM orderctl_messages WHERE state = 'done' OR state = 'discarded' AND control_offset = 7`); n != 5*21 {
 		t.Errorf("%d rows are done or discarded, want %d", n, 5*21)
+	}
+}
+
+// unlikeRows: full and bare rows, long and short ones, in every sequence of the keys.
+func unlikeRows(t *testing.T, w *world) {
+	s := w.open(t)
+	full, bare, done := fullRow(), row("bare", "f", queue.StateRetry, 1), row("done", "f", queue.StateDone, 2)
+	bare.OrderID, bare.At.Offset, done.Outcome = "", -1, queue.Stale
+	for n, kinds := range [][]queue.Row{
+		{full, bare, done}, {bare, full, done}, {done, bare, full}, {bare, bare, full}, {full, full, bare}, {bare, bare}, {done},
+	} {
+		var rows []queue.Row
+		var batch []record
+		for i, r := range kinds {
+			r.MsgID, r.Src.Offset = fmt.Sprintf("m-%d-%d", n, i), int64(10*n+i)
+			r.BlockedBy += strings.Repeat("长", 200*i)
+			rows, batch = append(rows, r), append(batch, insert(r))
+		}
+		wantNone(t, apply(t, s, batch...))
+		for _, want := range rows {
+			if got := get(t, s, want.RowKey); got != want {
+				t.Errorf("batch %d: row is\n%+v, want\n%+v", n, got, want)
+			}
+		}
+	}
+	var batch []record
+	for i, attributes := range []map[string]string{nil, {"a": "b"}, nil} {
+		o := sample(fmt.Sprint("o-", i), order.Created)
+		o.Attributes, o.Items[0].ProductID = attributes, strings.Repeat("\"产", 30*i+1)
+		batch = append(batch, run(o, int64(100+i)))
+	}
+	wantNone(t, apply(t, s, batch...))
+	if n := w.db.Int(t, `SELECT count(*) FROM orders WHERE attributes IS NULL`); n != 2 {
+		t.Errorf("%d orders are without attributes, want 2", n)
+	}
+	if n := w.db.Int(t, `SELECT count(*) FROM orders WHERE items LIKE '[{"product_id":"%产","quantity":2,"unit_price":100}]'`); n != 3 {
+		t.Errorf("%d orders have their items, want 3", n)
 	}
 }
 

@@ -83,6 +83,7 @@ func ofBatches() []promise {
 		{"expiry goes past what must stay", expiryGoesOn},
 		{"groups do not see each other", groupsApart},
 		{"every kind of write goes into one batch", mixedBatch},
+		{"new rows of one batch keep apart what each has and has not", unlikeRows},
 		{"each kind of write that is lost is raced alone", oneRacedOfMany},
 		{"an id that is no text is refused alone", noTextIsRefused},
 		{"what is said about a failure is stored whatever it is", failureOfAnyBytes},
