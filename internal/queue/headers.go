@@ -48,6 +48,19 @@ const (
 	HeaderPointer       = "orderctl-pointer"
 )
 
+// HeaderName is the name of a header as text. Those that every order carries need no memory of their own.
+func HeaderName(b []byte) string {
+	for _, name := range [...]string{
+		HeaderID, HeaderType, HeaderSource, HeaderTime, HeaderSpecVersion, HeaderContentType, HeaderTraceparent, HeaderRequestID,
+		HeaderClient, HeaderFingerprint, HeaderLoadTest,
+	} {
+		if string(b) == name {
+			return name
+		}
+	}
+	return string(b)
+}
+
 // The content types of an order.
 const (
 	ContentJSON     = "application/json"

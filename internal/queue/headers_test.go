@@ -12,6 +12,22 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 )
 
+func TestNamesOfHeaders(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"ce_id", "CE_ID", "content-type", "shop", "", "ce_i\x00", "orderctl-load-test"} {
+		if got := queue.HeaderName([]byte(name)); got != name {
+			t.Errorf("%q becomes %q", name, got)
+		}
+	}
+}
+
+func TestANameOfOursIsFree(t *testing.T) {
+	known := []byte(queue.HeaderLoadTest)
+	if n := testing.AllocsPerRun(100, func() { _ = queue.HeaderName(known) }); n != 0 {
+		t.Errorf("a name of ours allocates %v times", n)
+	}
+}
+
 func TestATrailIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMilli(1_764_000_000_123).UTC()

@@ -86,7 +86,7 @@ func record(m *sarama.ConsumerMessage) queue.Record {
 	if len(m.Headers) > 0 {
 		r.Headers = make([]queue.Header, len(m.Headers))
 		for i, h := range m.Headers {
-			r.Headers[i] = queue.Header{Name: string(h.Key), Value: h.Value}
+			r.Headers[i] = queue.Header{Name: queue.HeaderName(h.Key), Value: h.Value}
 		}
 	}
 	return r

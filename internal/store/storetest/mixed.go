@@ -54,7 +54,7 @@ func unlikeRows(t *testing.T, w *world) {
 		var batch []record
 		for i, r := range kinds {
 			r.MsgID, r.Src.Offset = fmt.Sprintf("m-%d-%d", n, i), int64(10*n+i)
-			r.BlockedBy += strings.Repeat("长", 200*i)
+			r.Failure.Message += strings.Repeat("长", 150*i)
 			rows, batch = append(rows, r), append(batch, insert(r))
 		}
 		wantNone(t, apply(t, s, batch...))
