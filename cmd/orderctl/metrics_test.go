@@ -111,8 +111,10 @@ func TestMetricsOfConsumeAreTheContract(t *testing.T) {
 		t.Fatalf("topics apply: %v\n%s", err, raw)
 	}
 	order := func(id string) queue.Message {
-		return queue.Message{Topic: "orders", Key: []byte(id), Time: time.Now(), Headers: []queue.Header{{Name: "ce_id", Value: []byte(id)}},
-			Value: []byte(`{"order_id":"` + id + `","user_id":"u","items":[{"product_id":"p","quantity":1,"unit_price":5}]}`)}
+		return queue.Message{
+			Topic: "orders", Key: []byte(id), Time: time.Now(), Headers: []queue.Header{{Name: "ce_id", Value: []byte(id)}},
+			Value: []byte(`{"order_id":"` + id + `","user_id":"u","items":[{"product_id":"p","quantity":1,"unit_price":5}]}`),
+		}
 	}
 	broken := order("broken")
 	broken.Value = []byte("{")
