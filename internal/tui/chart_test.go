@@ -364,9 +364,9 @@ func TestEveryKeyHasOneMeaningAndIsInTheTable(t *testing.T) {
 
 func TestOldLooksAreThinnedAndNewOnesAreKept(t *testing.T) {
 	t.Parallel()
-	var seen []lag.Snapshot
+	var seen []*lag.Look
 	for i := range 400 {
-		seen = thin(append(seen, lag.Snapshot{AsOf: dawn.Add(time.Duration(i) * 2 * time.Second)}))
+		seen = thin(append(seen, lag.NewLook(lag.Snapshot{AsOf: dawn.Add(time.Duration(i) * 2 * time.Second)})))
 	}
 	now := seen[len(seen)-1].AsOf
 	if oldest := now.Sub(seen[0].AsOf); oldest < 285*time.Second || oldest > seenSpan || len(seen) > 65 {

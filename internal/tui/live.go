@@ -48,8 +48,8 @@ type Live struct {
 	opts   LiveOptions
 	window *lag.Window
 	link   *link
-	seen   []lag.Snapshot // what is judged, oldest first
-	rough  bool           // no ages were looked for in the newest
+	seen   []*lag.Look // what is judged, oldest first
+	rough  bool        // no ages were looked for in the newest
 
 	mu       sync.Mutex
 	pending  lag.Maybe[Pending]
@@ -158,12 +158,12 @@ func (l *Live) Sample(ctx context.Context) (Sample, error) {
 		return Sample{}, errNobody
 	}
 	l.link.aged()
-	l.window.Add(seen)
+	l.window.Replace(seen)
 	if n := len(l.seen); n > 0 && l.rough {
-		l.seen[n-1] = withoutAges(l.seen[n-1])
+		l.seen[n-1] = lag.NewLook(withoutAges(l.seen[n-1].Snapshot))
 	}
-	l.seen, l.rough = thin(append(l.seen, seen)), l.link.skipped()
-	s := convert(l.opts.Group, lag.Evaluate(l.seen, l.opts.Policy), seen)
+	l.seen, l.rough = thin(append(l.seen, lag.NewLook(seen))), l.link.skipped()
+	s := convert(l.opts.Group, lag.EvaluateLooks(l.seen, l.opts.Policy), seen)
 	if l.opts.Whole {
 		l.wait(ctx)
 	}
@@ -183,9 +183,9 @@ const (
 
 // thin keeps every look of the last 20 seconds, and of the five minutes before now one each ten seconds: trends and forecasts
 // go over all looks for each partition, and would cost more than all the rest together.
-func thin(seen []lag.Snapshot) []lag.Snapshot {
+func thin(seen []*lag.Look) []*lag.Look {
 	now := seen[len(seen)-1].AsOf
-	var kept []lag.Snapshot
+	var kept []*lag.Look
 	for _, s := range seen {
 		age := now.Sub(s.AsOf)
 		if age > seenSpan || age > fullSpan+thinSpan && len(kept) > 0 && s.AsOf.Sub(kept[len(kept)-1].AsOf) < thinSpan {

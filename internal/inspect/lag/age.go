@@ -69,11 +69,7 @@ func findAges(ctx context.Context, src Source, s *Snapshot, p Policy, mode Ages,
 
 // gather lists what waits in source topics, and what is due in tiers.
 func (h *hunts) gather(s *Snapshot, p Policy, before *Snapshot) {
-	e := newEvaluator([]Snapshot{*s}, p)
-	var old *evaluator
-	if before != nil {
-		old = newEvaluator([]Snapshot{*before}, p)
-	}
+	e := newEvaluator([]*Look{{Snapshot: *s}}, p)
 	for name, g := range s.Groups {
 		if g.Missing() || g.Problem != "" {
 			continue
@@ -90,7 +86,7 @@ func (h *hunts) gather(s *Snapshot, p Policy, before *Snapshot) {
 			}
 			n := &hunt{group: name, tp: tp, from: o.from.V, high: h.now}
 			n.mark(s, s.Partitions[tp])
-			if old != nil {
+			if before != nil {
 				n.remember(before.Groups[name].Heads[tp])
 			}
 			h.all, h.at[tp] = append(h.all, n), append(h.at[tp], n)

@@ -32,6 +32,15 @@ const (
 // Evaluate judges a window of 1 to N snapshots, oldest first. The values are those of the newest; the others tell rates
 // and standstill.
 func Evaluate(window []Snapshot, p Policy) Report {
+	looks := make([]*Look, len(window))
+	for i := range window {
+		looks[i] = &Look{Snapshot: window[i]}
+	}
+	return EvaluateLooks(looks, p)
+}
+
+// EvaluateLooks is Evaluate for a window that goes on: what the older looks say is kept in them for the next time.
+func EvaluateLooks(window []*Look, p Policy) Report {
 	r := Report{
 		Schema: Schema, Groups: []Group{}, SilentBrokers: []int32{}, MissingGroups: []string{}, MissingTopics: []string{},
 	}
@@ -42,7 +51,7 @@ func Evaluate(window []Snapshot, p Policy) Report {
 	r.AsOf = e.now.AsOf.UTC().Truncate(time.Millisecond)
 	r.SnapshotMS = e.now.Took.Milliseconds()
 	if len(window) > 1 {
-		r.SampleSeconds = inSeconds(e.now.AsOf.Sub(e.base.AsOf))
+		r.SampleSeconds = inSeconds(e.now.AsOf.Sub(e.window[e.base].AsOf))
 	}
 	r.SilentBrokers = append(r.SilentBrokers, e.now.Unlisted...)
 	r.Complete = len(e.now.Unlisted) == 0
@@ -62,23 +71,25 @@ func Evaluate(window []Snapshot, p Policy) Report {
 
 // evaluator holds a window and what is looked up in it often.
 type evaluator struct {
-	window []Snapshot
-	now    Snapshot // the newest
-	base   Snapshot // rates are taken from here to the newest; of one snapshot: itself
+	window []*Look
+	now    *Snapshot // the newest
+	base   int       // rates are taken from this one to the newest; of one snapshot: itself
 	policy Policy
 	topics map[string][]TopicPartition // partitions of each topic of the newest, ascending
+
+	moments []moment // see history
 }
 
-func newEvaluator(window []Snapshot, p Policy) *evaluator {
+func newEvaluator(window []*Look, p Policy) *evaluator {
 	last := len(window) - 1
-	e := &evaluator{window: window, now: window[last], base: window[max(0, last-1)], topics: map[string][]TopicPartition{}}
-	for _, s := range slices.Backward(window[:last]) {
+	e := &evaluator{window: window, now: &window[last].Snapshot, base: max(0, last-1), topics: map[string][]TopicPartition{}}
+	for i, s := range slices.Backward(window[:last]) {
 		if e.now.AsOf.Sub(s.AsOf) > rateSpan {
 			break
 		}
-		e.base = s
+		e.base = i
 	}
-	e.policy = p.complete(e.now.SLO)
+	e.policy, e.moments = p.complete(e.now.SLO), e.history()
 	for tp := range e.now.Partitions {
 		e.topics[tp.Topic] = append(e.topics[tp.Topic], tp)
 	}
@@ -130,7 +141,7 @@ func (e *evaluator) committedIn(topic string) bool {
 }
 
 // partition returns what was seen of a partition; where nothing was, why not.
-func (s Snapshot) partition(tp TopicPartition) PartitionObs {
+func (s *Snapshot) partition(tp TopicPartition) PartitionObs {
 	if p, ok := s.Partitions[tp]; ok {
 		return p
 	}
@@ -142,7 +153,7 @@ func (s Snapshot) partition(tp TopicPartition) PartitionObs {
 }
 
 // commit returns the committed offset, -1 for none, and why it is unknown.
-func (g GroupObs) commit(tp TopicPartition) (Maybe[int64], time.Time, Problem) {
+func (g *GroupObs) commit(tp TopicPartition) (Maybe[int64], time.Time, Problem) {
 	if !g.Commits.Known {
 		return Maybe[int64]{}, time.Time{}, cmp.Or(g.Problem, NoAnswer)
 	}

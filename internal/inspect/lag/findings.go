@@ -52,7 +52,7 @@ func (v *view) findings(r Row, o offsets, problem Problem) []finding {
 	add(waiting && r.Commit == CommitNone, NeverCommitted, SevWarning)
 	add(waiting && r.atRisk() > SevOK, AtRisk, r.atRisk())
 	add(waiting && r.Drain.V == DrainGrowing && r.Seconds.Known && r.State.V == BreachForecast && Seconds(r.Seconds.V) < soon, Growing, SevWarning)
-	add(v.rewound(r.TopicPartition()), Rewind, SevWarning)
+	add(v.rewound(), Rewind, SevWarning)
 	return found
 }
 

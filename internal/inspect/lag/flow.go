@@ -9,8 +9,8 @@ import (
 )
 
 // flow tells rates and direction of one partition: from two snapshots, or, for the inflow alone, from the mark of one.
-func (v *view) flow(tp TopicPartition, role queue.Role, o offsets, still time.Duration) Flow {
-	f := Flow{In: v.inflow(tp, role, o), Out: v.outflow(tp)}
+func (v *view) flow(role queue.Role, o offsets, still time.Duration) Flow {
+	f := Flow{In: v.inflow(role, o), Out: v.outflow()}
 	if still >= v.policy.StallAfter {
 		f.Drain = Know(DrainStalled)
 		return f
@@ -35,7 +35,7 @@ func (f *Flow) direct(unread Maybe[int64], tolerance int64) {
 	}
 }
 
-func (v *view) inflow(tp TopicPartition, role queue.Role, o offsets) Maybe[float64] {
+func (v *view) inflow(role queue.Role, o offsets) Maybe[float64] {
 	if len(v.window) == 1 {
 		grown := over(o.high, o.mark)
 		if role != queue.RoleSource || !grown.Known || v.now.SLO <= 0 {
@@ -43,39 +43,41 @@ func (v *view) inflow(tp TopicPartition, role queue.Role, o offsets) Maybe[float
 		}
 		return Know(float64(grown.V) / v.now.SLO.Seconds())
 	}
-	base := v.earliest(func(s Snapshot) bool { return s.partition(tp).High.Known })
-	first, last := base.partition(tp), v.now.partition(tp)
-	if !first.High.Known || !last.High.Known || last.High.V < first.High.V {
+	first, last := v.earliest(func(s *sight) bool { return s.high.Known }), v.newest()
+	if !first.high.Known || !last.high.Known || last.high.V < first.high.V {
 		return Maybe[float64]{}
 	}
-	return perSecond(last.High.V-first.High.V, last.EndAt.Sub(first.EndAt))
+	return perSecond(last.high.V-first.high.V, last.endAt.Sub(first.endAt))
 }
 
 // earliest is the first of the snapshots that rates are taken over of which enough is known: a partition that had no leader
 // or no commit a minute ago has a rate since. Where there is none it is the first of all.
-func (v *view) earliest(enough func(Snapshot) bool) Snapshot {
-	for _, s := range v.window[:len(v.window)-1] {
-		if !s.AsOf.Before(v.base.AsOf) && enough(s) {
-			return s
+func (v *view) earliest(enough func(*sight) bool) *sight {
+	from := v.window[v.base].AsOf
+	for i, s := range v.window[:len(v.window)-1] {
+		if !s.AsOf.Before(from) && enough(v.line[i]) {
+			return v.line[i]
 		}
 	}
-	return v.base
+	return v.line[v.base]
 }
 
-func (v *view) outflow(tp TopicPartition) Maybe[float64] {
+// newest is what the newest snapshot says of the row in hand.
+func (v *view) newest() *sight { return v.line[len(v.line)-1] }
+
+func (v *view) outflow() Maybe[float64] {
 	if len(v.window) == 1 {
 		return Maybe[float64]{}
 	}
-	base := v.earliest(func(s Snapshot) bool {
-		c, _, _ := s.Groups[v.name].commit(tp)
-		return c.Known && c.V >= 0
-	})
-	first, firstAt, _ := base.Groups[v.name].commit(tp)
-	last, lastAt, _ := v.now.Groups[v.name].commit(tp)
-	if !first.Known || !last.Known || first.V < 0 || last.V < first.V || v.rewound(tp) {
+	last := v.newest()
+	if !last.commit.Known || last.commit.V < 0 { // it would lie below any other
 		return Maybe[float64]{}
 	}
-	return perSecond(last.V-first.V, lastAt.Sub(firstAt))
+	first := v.earliest(func(s *sight) bool { return s.commit.Known && s.commit.V >= 0 })
+	if !first.commit.Known || first.commit.V < 0 || last.commit.V < first.commit.V || v.rewound() {
+		return Maybe[float64]{}
+	}
+	return perSecond(last.commit.V-first.commit.V, last.commitAt.Sub(first.commitAt))
 }
 
 func perSecond(n int64, d time.Duration) Maybe[float64] {
@@ -86,35 +88,28 @@ func perSecond(n int64, d time.Duration) Maybe[float64] {
 }
 
 // rewound reports whether the committed offset went back within the window.
-func (v *view) rewound(tp TopicPartition) bool {
+func (v *view) rewound() bool {
 	highest := int64(-1)
-	for _, s := range v.window {
-		c, _, _ := s.Groups[v.name].commit(tp)
-		if !c.Known {
+	for _, s := range v.line {
+		if !s.commit.Known {
 			continue
 		}
-		if c.V < highest {
+		if s.commit.V < highest {
 			return true
 		}
-		highest = c.V
+		highest = s.commit.V
 	}
 	return false
 }
 
 // standstill is for how long the partition has had an owner, something to do, and no progress.
-func (v *view) standstill(tp TopicPartition, role queue.Role) time.Duration {
-	newest, _, _ := v.obs.commit(tp)
-	since := v.now.AsOf
-	for i, s := range slices.Backward(v.window) {
-		c, _, _ := s.Groups[v.name].commit(tp)
-		if !c.Known || c != newest || v.owner(i, tp) == nil {
+func (v *view) standstill(tp TopicPartition) time.Duration {
+	newest, since := v.newest().commit, v.now.AsOf
+	for i, s := range slices.Backward(v.line) {
+		if !s.commit.Known || s.commit != newest || !v.owned(i, tp) || !s.pending.Known || s.pending.V <= v.policy.Tolerance {
 			break
 		}
-		pending := v.offsets(s, s.partition(tp), c).pending(role)
-		if !pending.Known || pending.V <= v.policy.Tolerance {
-			break
-		}
-		since = s.AsOf
+		since = v.window[i].AsOf
 	}
 	return v.now.AsOf.Sub(since)
 }

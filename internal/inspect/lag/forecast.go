@@ -39,7 +39,7 @@ func (v *view) forecast(r *Row) {
 		r.State, r.Seconds = Know(BreachBreached), Know(0.0)
 		return
 	}
-	points := v.history(r.TopicPartition())
+	points := v.ages()
 	if len(points) < leastPoints || Seconds(points[len(points)-1].at-points[0].at) < leastSpan {
 		return
 	}
@@ -54,40 +54,41 @@ func (v *view) forecast(r *Row) {
 	}
 }
 
-// history is the ages of one backlog over the window, oldest first.
-func (v *view) history(tp TopicPartition) []point {
-	var points []point
-	v.eachLook(func(s Snapshot, at float64) {
-		unread := v.unreadIn(s, tp)
-		head, found := s.Groups[v.name].Heads[tp]
-		switch {
-		case !unread.Known:
-		case unread.V == 0:
-			points = append(points, point{at: at})
-		case found:
-			points = append(points, point{at: at, age: max(0, s.AsOf.Sub(head.Low).Seconds())})
+// ages is the ages of one backlog over the window, oldest first.
+func (v *view) ages() []point {
+	v.points = v.points[:0]
+	for _, m := range v.moments {
+		switch s := v.line[m.look]; {
+		case !s.unread.Known:
+		case s.unread.V == 0:
+			v.points = append(v.points, point{at: m.at})
+		case s.aged:
+			v.points = append(v.points, point{at: m.at, age: max(0, v.window[m.look].AsOf.Sub(s.written).Seconds())})
 		}
-	})
-	return points
+	}
+	return v.points
 }
 
-// eachLook goes over the window, oldest first, thinned out where there are many partitions.
-func (v *view) eachLook(look func(s Snapshot, at float64)) {
+// moment is one look of those that trends are made from, in seconds since the first of the window.
+type moment struct {
+	look int
+	at   float64
+}
+
+// history chooses the looks that trends are made from, oldest first, thinned out where there are many partitions.
+func (e *evaluator) history() []moment {
+	var moments []moment
 	most := mostPoints
-	if len(v.now.Partitions) > fewHistories {
+	if len(e.now.Partitions) > fewHistories {
 		most = fewPoints
 	}
-	step := max(1, (len(v.window)+most-1)/most)
-	for i := (len(v.window) - 1) % step; i < len(v.window); i += step {
-		if s := v.window[i]; v.now.AsOf.Sub(s.AsOf) <= windowSpan {
-			look(s, s.AsOf.Sub(v.window[0].AsOf).Seconds())
+	step := max(1, (len(e.window)+most-1)/most)
+	for i := (len(e.window) - 1) % step; i < len(e.window); i += step {
+		if s := e.window[i]; e.now.AsOf.Sub(s.AsOf) <= windowSpan {
+			moments = append(moments, moment{i, s.AsOf.Sub(e.window[0].AsOf).Seconds()})
 		}
 	}
-}
-
-func (v *view) unreadIn(s Snapshot, tp TopicPartition) Maybe[int64] {
-	c, _, _ := s.Groups[v.name].commit(tp)
-	return v.offsets(s, s.partition(tp), c).unread()
+	return moments
 }
 
 // trend tells where the unread records of a partition are heading, and how many more there are than at the last look.
@@ -95,22 +96,20 @@ func (v *view) trend(r *Row) {
 	if len(v.window) < 2 || !r.Unread.Known {
 		return
 	}
-	tp := r.TopicPartition()
-	r.Change = apply(r.Unread, v.unreadIn(v.window[len(v.window)-2], tp), func(now, before int64) int64 { return now - before })
-	var points []point
-	v.eachLook(func(s Snapshot, at float64) {
-		if unread := v.unreadIn(s, tp); unread.Known {
-			points = append(points, point{at: at, age: float64(unread.V)})
+	r.Change = apply(r.Unread, v.line[len(v.line)-2].unread, func(now, before int64) int64 { return now - before })
+	v.points = v.points[:0]
+	for _, m := range v.moments {
+		if s := v.line[m.look]; s.unread.Known {
+			v.points = append(v.points, point{at: m.at, age: float64(s.unread.V)})
 		}
-	})
-	if len(points) < leastPoints {
+	}
+	if len(v.points) < leastPoints {
 		return
 	}
-	all := slopes(points)
-	switch {
-	case share(all, func(m float64) bool { return m > 0 }) >= rising:
+	switch up, down := directions(v.points); {
+	case up >= rising:
 		r.Trend = Know(TrendRising)
-	case share(all, func(m float64) bool { return m < 0 }) >= rising:
+	case down >= rising:
 		r.Trend = Know(TrendFalling)
 	default:
 		r.Trend = Know(TrendFlat)
@@ -132,31 +131,37 @@ func slopes(points []point) []float64 {
 	return all
 }
 
-// share is how much of all satisfies holds.
-func share(all []float64, holds func(float64) bool) float64 {
-	n := 0
-	for _, f := range all {
-		if holds(f) {
-			n++
+// directions is which share of all pairs of points goes up, and which down.
+func directions(points []point) (up, down float64) {
+	var ups, downs, all int
+	for i, a := range points {
+		for _, b := range points[i+1:] {
+			switch {
+			case b.at <= a.at:
+				continue
+			case b.age > a.age:
+				ups++
+			case b.age < a.age:
+				downs++
+			}
+			all++
 		}
 	}
-	return float64(n) / float64(max(len(all), 1))
+	return float64(ups) / float64(max(all, 1)), float64(downs) / float64(max(all, 1))
 }
 
 // theilSen fits a line that outliers cannot bend: the median slope of all pairs, at most 1, for an age cannot grow faster
-// than time, and the median of what it leaves over. rises says whether most pairs go up.
+// than time, and the median of what it leaves over. There is none, and rises is false, unless most pairs go up.
 func theilSen(points []point) (slope, start float64, rises bool) {
-	all := slopes(points)
-	if len(all) == 0 {
+	if up, _ := directions(points); up < rising {
 		return 0, 0, false
 	}
-	rises = share(all, func(m float64) bool { return m > 0 }) >= rising
-	slope = min(median(all), 1)
+	slope = min(median(slopes(points)), 1)
 	rests := make([]float64, len(points))
 	for i, p := range points {
 		rests[i] = p.age - slope*p.at
 	}
-	return slope, median(rests), rises
+	return slope, median(rests), true
 }
 
 // median returns the middle value; values are sorted by it. NaN: there is none.

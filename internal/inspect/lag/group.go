@@ -21,6 +21,7 @@ func (v *view) group() Group {
 		g.Coordinator.V = 0
 	}
 	dead := map[string][]TopicPartition{}
+	var rows []TopicPartition
 	for _, tp := range v.partitions() {
 		role, _ := queue.RoleOf(tp.Topic)
 		switch {
@@ -28,8 +29,13 @@ func (v *view) group() Group {
 		case role == queue.RoleDLQ:
 			dead[tp.Topic] = append(dead[tp.Topic], tp)
 		default:
-			g.Partitions = append(g.Partitions, v.row(tp))
+			rows = append(rows, tp)
 		}
+	}
+	v.recall(rows)
+	g.Partitions = make([]Row, len(rows))
+	for n, tp := range rows {
+		g.Partitions[n] = v.row(n, tp)
 	}
 	v.hot(g.Partitions)
 	for i := range g.Partitions {
@@ -107,8 +113,8 @@ func crossed(n Maybe[int64], warn, crit int64) Severity {
 // rebalancing is for how long the group has been rebalancing without a pause.
 func (v *view) rebalancing() time.Duration {
 	since := v.now.AsOf
-	for _, s := range slices.Backward(v.window) {
-		if !moving(s.Groups[v.name].State) {
+	for i, s := range slices.Backward(v.window) {
+		if !moving(v.groups[i].State) {
 			break
 		}
 		since = s.AsOf

@@ -8,11 +8,12 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 )
 
-// row judges one partition. What depends on the other rows, and what is shown of it all, comes later: see settle.
-func (v *view) row(tp TopicPartition) Row {
+// row judges one partition, the n-th of the rows. What depends on the other rows, and what is shown of it all, comes later: see settle.
+func (v *view) row(n int, tp TopicPartition) Row {
 	p := v.now.partition(tp)
 	c, _, whyCommit := v.obs.commit(tp)
 	o, role := v.place(tp)
+	v.follow(n, tp, role)
 	topic := v.now.Topics[tp.Topic]
 	r := Row{
 		Topic: tp.Topic, Partition: tp.Partition, Role: role, Commit: commitWord(c), Owner: v.owner(len(v.window)-1, tp),
@@ -38,11 +39,11 @@ func (v *view) row(tp TopicPartition) Row {
 	r.Problem = word(string(problem))
 	v.age(&r)
 	v.retention(&r, o, topic)
-	r.still = v.standstill(tp, role)
+	r.still = v.standstill(tp)
 	if len(v.window) > 1 {
 		r.NoProgress = inSeconds(r.still)
 	}
-	r.Flow = v.flow(tp, role, o, r.still)
+	r.Flow = v.flow(role, o, r.still)
 	v.forecast(&r)
 	v.trend(&r)
 	r.findings = v.findings(r, o, problem)
@@ -57,9 +58,12 @@ func (v *view) place(tp TopicPartition) (offsets, queue.Role) {
 	return v.offsets(v.now, v.now.partition(tp), c), role
 }
 
-func (v *view) offsets(s Snapshot, p PartitionObs, c Maybe[int64]) offsets {
-	return gather(p, c, s.Isolation, v.policy.FromLatest && v.name == v.policy.Configured)
+func (v *view) offsets(s *Snapshot, p PartitionObs, c Maybe[int64]) offsets {
+	return gather(p, c, s.Isolation, v.latest())
 }
+
+// latest reports whether the group reads from the end on where it never committed.
+func (v *view) latest() bool { return v.policy.FromLatest && v.name == v.policy.Configured }
 
 func commitWord(c Maybe[int64]) string {
 	switch {

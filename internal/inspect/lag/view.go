@@ -13,17 +13,30 @@ type view struct {
 	name   string
 	obs    GroupObs                    // in the newest snapshot
 	owners []map[TopicPartition]*Owner // by snapshot; nil: not yet looked at
+	groups []GroupObs                  // by snapshot
+	sights []*sights                   // by snapshot; nil: nothing is kept
+	line   []*sight                    // what the window says of the row in hand, by snapshot
+	spare  []sight                     // of it, what is not kept
+	points []point                     // room for those of the row in hand
 }
 
 func (e *evaluator) view(name string) *view {
-	return &view{evaluator: e, name: name, obs: e.now.Groups[name], owners: make([]map[TopicPartition]*Owner, len(e.window))}
+	n := len(e.window)
+	v := &view{
+		evaluator: e, name: name, obs: e.now.Groups[name], owners: make([]map[TopicPartition]*Owner, n), groups: make([]GroupObs, n),
+		sights: make([]*sights, n), line: make([]*sight, n), spare: make([]sight, n),
+	}
+	for i, s := range e.window {
+		v.groups[i] = s.Groups[name]
+	}
+	return v
 }
 
 // owner returns the member that a partition is assigned to in the i-th snapshot, nil if there is none.
 func (v *view) owner(i int, tp TopicPartition) *Owner {
 	if v.owners[i] == nil {
 		v.owners[i] = map[TopicPartition]*Owner{}
-		for _, m := range v.window[i].Groups[v.name].Members.V {
+		for _, m := range v.groups[i].Members.V {
 			o := &Owner{MemberID: m.ID, ClientID: m.ClientID, Host: m.Host, InstanceID: word(m.InstanceID)}
 			for _, assigned := range m.Assigned {
 				v.owners[i][assigned] = o

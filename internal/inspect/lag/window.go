@@ -76,6 +76,13 @@ func (w *Window) Add(s Snapshot) {
 	w.snaps = append([]Snapshot(nil), w.snaps[first:]...) // what left must be free to go
 }
 
+// Replace makes a snapshot the only one of the window, for who keeps a window of its own: ages go on from it.
+func (w *Window) Replace(s Snapshot) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.snaps = []Snapshot{s}
+}
+
 // Report judges the window.
 func (w *Window) Report() Report {
 	w.mu.Lock()

@@ -35,6 +35,10 @@ func TestAWindowForgets(t *testing.T) {
 	if r := w.Report(); r.SampleSeconds != lag.Know(600.0) {
 		t.Errorf("rates over %v, want the last two looks", r.SampleSeconds)
 	}
+	w.Replace(golden()) // of all that was there only this one is left
+	if r := w.Report(); r.SampleSeconds.Known || !r.AsOf.Equal(golden().AsOf) {
+		t.Errorf("sample of %v at %v", r.SampleSeconds, r.AsOf)
+	}
 }
 
 func TestAWindowWithoutASource(t *testing.T) {
