@@ -29,11 +29,11 @@ func TestATopicMadeAnewIsNotReadUntilItsOffsetsAreReset(t *testing.T) {
 		return string(raw)
 	}
 	run("topics", "apply", "--yes")
-	run("produce", "--count", "10", "--via", "kafka", "-q")
+	run("produce", "--count", "10", "--rate", "max", "--via", "kafka", "-q")
 	run("consume", "--until-empty")
 	b.DeleteTopic("orders")
 	run("topics", "apply", "--yes")
-	run("produce", "--count", "20", "--via", "kafka", "-q")
+	run("produce", "--count", "20", "--rate", "max", "--via", "kafka", "-q")
 	b.Commit(t, "orders-worker", "orders", 0, 10) // where the cluster has kept it
 
 	for range 2 { // a restart does not forget
@@ -78,7 +78,7 @@ func TestLagOfATopicMadeAnewWithoutAWorker(t *testing.T) {
 		return string(raw)
 	}
 	run("topics", "apply", "--yes")
-	run("produce", "--count", "3", "--via", "kafka", "-q")
+	run("produce", "--count", "3", "--rate", "max", "--via", "kafka", "-q")
 	run("consume", "--until-empty")
 	b.DeleteTopic("orders")
 	if left := b.Committed(t, "orders-worker"); left[brokertest.TP{Topic: "orders"}] != 0 {
@@ -91,7 +91,7 @@ func TestLagOfATopicMadeAnewWithoutAWorker(t *testing.T) {
 		t.Errorf("top says\n%s", got)
 	}
 	run("topics", "apply", "--yes")
-	run("produce", "--count", "2", "--via", "kafka", "-q")
+	run("produce", "--count", "2", "--rate", "max", "--via", "kafka", "-q")
 	got := run("lag")
 	for _, want := range []string{"CRITICAL  2 unread", "NO-MEMBERS", "the group has never committed here"} {
 		if !strings.Contains(got, want) {

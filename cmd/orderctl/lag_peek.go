@@ -84,7 +84,10 @@ func (l *lagRun) rowAt(ctx context.Context, at lag.TopicPartition) (lag.Row, err
 	}
 	for _, row := range report.Groups[0].Partitions {
 		switch {
-		case row.TopicPartition() != at:
+		case row.Topic != at.Topic || row.Partition != at.Partition && row.Partition >= 0: // below 0: nobody tells its partitions
+		case row.Status == lag.Refused:
+			return row, &exitError{code: exitDenied, text: fmt.Sprintf("access refused: %s, or where %s stands in it", at, l.o.groups[0]), hint: "both need the right DESCRIBE", err: queue.ErrDenied}
+		case row.Partition < 0 && row.Status == lag.Gone:
 		case !row.Unread.Known || !row.Start.Known:
 			return row, &exitError{code: exitPartial, text: fmt.Sprintf("%s: where the group stands is not known (%s)", at, row.Status), err: queue.ErrPartial}
 		case row.Unread.V == 0:

@@ -8,6 +8,7 @@ import (
 
 	"commerce.internal/orderctl/internal/config"
 	"commerce.internal/orderctl/internal/inspect/lag"
+	"commerce.internal/orderctl/internal/queue"
 )
 
 const waitEvery = time.Second
@@ -65,7 +66,7 @@ func (l *lagRun) waitedTooLong(ctx context.Context, r lag.Report) error {
 	return errors.Join(exitWith(exitThreshold, text, "--timeout waits longer"), err)
 }
 
-// hopeless says what waiting does not mend.
+// hopeless says what waiting does not mend: what is lost, committed too far, or not for this login to see.
 func hopeless(r lag.Report) error {
 	for _, g := range r.Groups {
 		for _, row := range g.Partitions {
@@ -75,6 +76,25 @@ func hopeless(r lag.Report) error {
 			case row.Ahead.V > 0:
 				return exitWith(exitFailed, fmt.Sprintf("%s: %s is %s ahead of its log", g.Group, row.TopicPartition(), digits(row.Ahead.V)), "orderctl offsets show")
 			}
+		}
+	}
+	return refusedIn(r)
+}
+
+// refusedIn names the first group or partition that the login may not describe.
+func refusedIn(r lag.Report) error {
+	for _, g := range r.Groups {
+		what := ""
+		if g.Problem.V == string(lag.NoAccess) {
+			what = g.Group
+		}
+		for _, row := range g.Partitions {
+			if what == "" && row.Status == lag.Refused {
+				what = row.TopicPartition().String()
+			}
+		}
+		if what != "" {
+			return &exitError{code: exitDenied, text: "access refused: " + what, hint: "group and topics need the right DESCRIBE", err: queue.ErrDenied}
 		}
 	}
 	return nil

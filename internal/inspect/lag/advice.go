@@ -164,6 +164,9 @@ func (g Group) explainGroup(s Status, configured string) (why, next string) {
 	case NotSupported:
 		return "groups of this type keep no offsets that could be told", ""
 	case Unknown:
+		if g.Problem.V == "" && g.Members.Known {
+			return "nothing tells what it reads: it never committed, or this login may not describe its topics", "doctor"
+		}
 		return "the coordinator of the group did not tell all", "doctor"
 	default:
 		return "", ""

@@ -578,6 +578,26 @@ func TestWhatIsAskedForInVainIsNamed(t *testing.T) {
 	}
 }
 
+// Kafka does not tell what a group committed in topics that we may not describe: no commit, no member, no row is not nothing.
+func TestAGroupOfWhichNothingIsSeenIsNotWell(t *testing.T) {
+	t.Parallel()
+	s := golden()
+	s.Asked = nil
+	s.Groups = map[string]lag.GroupObs{"g": group(lag.StateEmpty, nil, nil)}
+	r := lag.Evaluate([]lag.Snapshot{s}, lag.Policy{})
+	g := find(t, r, "g")
+	if r.Complete || g.Complete || g.Status != lag.SevUnknown || g.Unread.Known || !g.LowerBound || g.Holes().Known {
+		t.Errorf("%v, complete %v, %v unread, %v holes", g.Status, g.Complete, g.Unread, g.Holes())
+	}
+	if a := g.Advise(""); len(a.Why) != 1 || a.Why[0] != "nothing tells what it reads: it never committed, or this login may not describe its topics" {
+		t.Errorf("%q", a.Why)
+	}
+	s.Groups["g"] = group(lag.StateStable, []lag.MemberObs{{ID: "m"}}, nil) // who subscribes by a pattern may find nothing
+	if r := lag.Evaluate([]lag.Snapshot{s}, lag.Policy{}); !r.Complete || find(t, r, "g").Status != lag.SevOK {
+		t.Errorf("a member without a topic: %+v", r)
+	}
+}
+
 func TestNumbersAsLargeAsTheyGo(t *testing.T) {
 	t.Parallel()
 	orders := map[lag.TopicPartition]lag.PartitionObs{tp("orders", 0): part(0, 100), tp("orders", 1): part(0, 100)}

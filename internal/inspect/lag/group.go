@@ -42,7 +42,7 @@ func (v *view) group() Group {
 		v.settle(&g.Partitions[i])
 	}
 	g.total(v.policy)
-	if !v.obs.Commits.Known && g.Total == 0 { // nothing is known of it, not even what it reads
+	if (!v.obs.Commits.Known || v.blind()) && g.Total == 0 { // nothing is known of it, not even what it reads
 		g.LowerBound, g.Flow, g.Breach, g.Oldest = true, Flow{}, Breach{}, Maybe[float64]{}
 		g.Unread, g.Stale, g.Lost, g.Ahead = Maybe[int64]{}, Maybe[int64]{}, Maybe[int64]{}, Maybe[int64]{}
 	}
@@ -76,7 +76,7 @@ func (v *view) judge(g *Group) {
 	}
 	switch v.obs.Problem {
 	case "":
-		if !v.obs.Members.Known {
+		if !v.obs.Members.Known || v.blind() {
 			note(Unknown, SevUnknown)
 		}
 	case NoAccess:
@@ -127,9 +127,15 @@ func moving(state string) bool {
 	return slices.Contains([]string{StatePreparing, StateCompleting, StateAssigning, StateReconciling}, state)
 }
 
+// blind reports that nothing tells what the group reads: nobody is in it, and no commit is to be seen. Kafka leaves out the
+// commits in topics that the login may not describe, without a word; a group that has none at all it soon forgets.
+func (v *view) blind() bool {
+	return v.obs.Problem == "" && v.obs.deserted() && v.obs.Commits.Known && len(v.partitions()) == 0
+}
+
 // complete reports whether all is known that was asked for.
 func (v *view) complete(g *Group) bool {
-	if v.obs.Problem != "" || !v.obs.Members.Known {
+	if v.obs.Problem != "" || !v.obs.Members.Known || v.blind() {
 		return false
 	}
 	for _, r := range g.Partitions {

@@ -60,7 +60,7 @@ type Group struct {
 
 // Holes is how many partitions are unknown. It is itself not known where nobody tells which partitions there are.
 func (g Group) Holes() Maybe[int64] {
-	if g.Total == 0 && g.Problem.V != "" {
+	if g.Total == 0 && (g.Problem.V != "" || g.LowerBound) {
 		return Maybe[int64]{}
 	}
 	return Know(int64(g.Total - g.Known))
