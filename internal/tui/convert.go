@@ -29,7 +29,9 @@ func convert(group string, r lag.Report, seen lag.Snapshot) Sample {
 		s.Group.Status = string(g.Reasons[0])
 	}
 	tiers := map[string]Row{}
-	for _, row := range g.Partitions {
+	s.Rows = make([]Row, 0, g.Total)
+	for i := range g.Partitions {
+		row := &g.Partitions[i]
 		c := convertRow(row, g.Members.Known)
 		if row.Role == queue.RoleSource {
 			s.Rows = append(s.Rows, c)
@@ -59,7 +61,7 @@ func convert(group string, r lag.Report, seen lag.Snapshot) Sample {
 	return s
 }
 
-func convertRow(r lag.Row, membersKnown bool) Row {
+func convertRow(r *lag.Row, membersKnown bool) Row {
 	c := Row{
 		Key: Key{r.Topic, r.Partition}, Name: r.Topic, Role: r.Role, Committed: r.Committed, End: r.End, Unread: r.Unread, Lost: r.Lost,
 		Ahead: r.Ahead, Fresh: r.Commit == lag.CommitNone, Overdue: r.Overdue, In: r.In, Out: r.Out, Oldest: r.Oldest, Status: r.Status, Severity: r.Severity.String(),

@@ -80,7 +80,7 @@ func (g Group) explain(s Status, configured string) (why, next string) {
 	}
 	r := g.Partitions[i]
 	at := r.TopicPartition().String()
-	others := len(only(g.Partitions, func(r Row) bool { return slices.Contains(r.Reasons, s) })) - 1
+	others := len(only(g.Partitions, func(r *Row) bool { return slices.Contains(r.Reasons, s) })) - 1
 	words, next := r.explain(s, g, configured)
 	if words == "" {
 		return "", ""

@@ -37,13 +37,13 @@ func (r Report) Consumer(group, topic string) (c ConsumerLag, ok bool) {
 	if i < 0 {
 		return ConsumerLag{}, false
 	}
-	rows := only(r.Groups[i].Partitions, func(row Row) bool { return row.Topic == topic })
+	rows := only(r.Groups[i].Partitions, func(row *Row) bool { return row.Topic == topic })
 	if len(rows) == 0 || allGone(rows) {
 		return ConsumerLag{}, false
 	}
-	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.Partition, b.Partition) })
+	slices.SortFunc(rows, func(a, b *Row) int { return cmp.Compare(a.Partition, b.Partition) })
 	c = ConsumerLag{GroupID: group, Topic: topic, Timestamp: r.AsOf.UTC().Truncate(time.Second)}
-	total, all := sum(rows, func(row Row) Maybe[int64] { return row.Unread })
+	total, all := sum(rows, func(row *Row) Maybe[int64] { return row.Unread })
 	c.Complete = all
 	if all {
 		c.TotalLag = total
@@ -78,6 +78,6 @@ func (r Row) LagSeconds() Maybe[float64] {
 	return r.Oldest
 }
 
-func allGone(rows []Row) bool {
-	return !slices.ContainsFunc(rows, func(r Row) bool { return r.Status != Gone })
+func allGone(rows []*Row) bool {
+	return !slices.ContainsFunc(rows, func(r *Row) bool { return r.Status != Gone })
 }

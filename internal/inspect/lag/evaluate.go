@@ -94,7 +94,7 @@ func newEvaluator(window []*Look, p Policy) *evaluator {
 		e.topics[tp.Topic] = append(e.topics[tp.Topic], tp)
 	}
 	for _, tps := range e.topics {
-		slices.SortFunc(tps, byName)
+		slices.SortFunc(tps, func(a, b TopicPartition) int { return cmp.Compare(a.Partition, b.Partition) })
 	}
 	return e
 }

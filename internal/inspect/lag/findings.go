@@ -14,12 +14,12 @@ type finding struct {
 }
 
 // has reports whether a status holds of the row.
-func (r Row) has(s Status) bool {
+func (r *Row) has(s Status) bool {
 	return slices.ContainsFunc(r.findings, func(f finding) bool { return f.status == s })
 }
 
 // findings lists what holds of a row by itself.
-func (v *view) findings(r Row, o offsets, problem Problem) []finding {
+func (v *view) findings(r *Row, o offsets, problem Problem) []finding {
 	if problem == NoTopic {
 		return []finding{{Gone, SevWarning}}
 	}
@@ -56,10 +56,10 @@ func (v *view) findings(r Row, o offsets, problem Problem) []finding {
 	return found
 }
 
-func (v *view) waiting(r Row) bool { return r.Unread.Known && r.Unread.V > v.policy.Tolerance }
+func (v *view) waiting(r *Row) bool { return r.Unread.Known && r.Unread.V > v.policy.Tolerance }
 
 // stale judges the age of the oldest order. Where no age is known, the orders older than the SLO tell.
-func (v *view) stale(r Row) []finding {
+func (v *view) stale(r *Row) []finding {
 	switch p := v.policy; {
 	case !v.waiting(r):
 	case r.Oldest.Known && p.CritAge > 0 && r.atLeast() >= p.CritAge:
@@ -73,7 +73,7 @@ func (v *view) stale(r Row) []finding {
 
 // overdue judges due records of a tier that nobody took. Where no age is known, it is for how long the next one has been
 // due by the window.
-func (v *view) overdue(r Row) []finding {
+func (v *view) overdue(r *Row) []finding {
 	if !r.Overdue.Known || r.Overdue.V <= v.policy.Tolerance {
 		return nil
 	}
@@ -91,15 +91,15 @@ func (v *view) overdue(r Row) []finding {
 }
 
 // unanswered reports whether a number is missing for no other reason than that nobody told it.
-func unanswered(problem Problem, r Row) bool {
+func unanswered(problem Problem, r *Row) bool {
 	return problem == NoAnswer || problem == "" && !r.Unread.Known
 }
 
 // hot marks the partitions of a topic that have far more to do than the others.
 func (v *view) hot(rows []Row) {
 	byTopic := map[string][]float64{}
-	for _, r := range rows {
-		if r.Counted && r.Unread.Known {
+	for i := range rows {
+		if r := &rows[i]; r.Counted && r.Unread.Known {
 			byTopic[r.Topic] = append(byTopic[r.Topic], float64(r.Unread.V))
 		}
 	}
@@ -124,7 +124,7 @@ const (
 // is.
 func (v *view) settle(r *Row) {
 	if len(r.findings) == 0 {
-		r.findings = v.info(*r)
+		r.findings = v.info(r)
 	}
 	slices.SortStableFunc(r.findings, func(a, b finding) int { return cmp.Compare(rank(a.status), rank(b.status)) })
 	r.Status, r.Reasons = OK, []Status{}
@@ -137,7 +137,7 @@ func (v *view) settle(r *Row) {
 	}
 }
 
-func (v *view) info(r Row) []finding {
+func (v *view) info(r *Row) []finding {
 	var found []finding
 	switch {
 	case !v.waiting(r):

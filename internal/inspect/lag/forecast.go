@@ -176,7 +176,7 @@ func median(values []float64) float64 {
 
 // soonest is the breach of a group: that of its first partition. What is unknown of one is unknown of the group, but for
 // what is worse already.
-func soonest(rows []Row) Breach {
+func soonest(rows []*Row) Breach {
 	var b Breach
 	all := true
 	rank := map[string]int{BreachNo: 1, BreachForecast: 2, BreachBreached: 3}

@@ -86,7 +86,7 @@ func (o offsets) pending(role queue.Role) Maybe[int64] {
 }
 
 // sum adds what is known. all says that nothing was unknown; the sum itself is unknown where nothing was known.
-func sum(rows []Row, value func(Row) Maybe[int64]) (total Maybe[int64], all bool) {
+func sum(rows []*Row, value func(*Row) Maybe[int64]) (total Maybe[int64], all bool) {
 	all, known := true, len(rows) == 0
 	for _, r := range rows {
 		v := value(r)
@@ -108,7 +108,7 @@ func Plus(a, b int64) int64 {
 }
 
 // exact is the sum where nothing is unknown.
-func exact(rows []Row, value func(Row) Maybe[int64]) Maybe[int64] {
+func exact(rows []*Row, value func(*Row) Maybe[int64]) Maybe[int64] {
 	total, all := sum(rows, value)
 	if !all {
 		return Maybe[int64]{}

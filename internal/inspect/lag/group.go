@@ -49,14 +49,29 @@ func (v *view) group() Group {
 	g.sections(v, dead)
 	v.judge(&g)
 	g.Complete = v.complete(&g)
-	slices.SortStableFunc(g.Partitions, BySeverity)
+	g.Partitions = ordered(g.Partitions)
 	return g
 }
 
 // BySeverity puts the worst first, then the oldest, then the longest backlog.
-func BySeverity(a, b Row) int {
-	return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Oldest.V, a.Oldest.V), cmp.Compare(b.Unread.V, a.Unread.V),
-		byName(a.TopicPartition(), b.TopicPartition()))
+func BySeverity(a, b Row) int { return bySeverity(&a, &b) }
+
+func bySeverity(a, b *Row) int {
+	if c := cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Oldest.V, a.Oldest.V), cmp.Compare(b.Unread.V, a.Unread.V)); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+}
+
+// ordered returns the rows by severity. They are large, so that pointers are sorted, and each is moved once.
+func ordered(rows []Row) []Row {
+	places := only(rows, func(*Row) bool { return true })
+	slices.SortStableFunc(places, bySeverity)
+	sorted := make([]Row, len(rows))
+	for i, r := range places {
+		sorted[i] = *r
+	}
+	return sorted
 }
 
 // judge gives the group its status: as bad as its worst row, or worse for what it is itself. Its reasons are those that
@@ -69,8 +84,8 @@ func (v *view) judge(g *Group) {
 			g.Reasons = append(g.Reasons, s)
 		}
 	}
-	for _, r := range g.Partitions {
-		for _, f := range r.findings {
+	for i := range g.Partitions {
+		for _, f := range g.Partitions[i].findings {
 			note(f.status, f.severity)
 		}
 	}
@@ -138,8 +153,8 @@ func (v *view) complete(g *Group) bool {
 	if v.obs.Problem != "" || !v.obs.Members.Known || v.blind() {
 		return false
 	}
-	for _, r := range g.Partitions {
-		if !v.known(r) {
+	for i := range g.Partitions {
+		if !v.known(&g.Partitions[i]) {
 			return false
 		}
 	}
@@ -151,7 +166,7 @@ func (v *view) complete(g *Group) bool {
 	return true
 }
 
-func (v *view) known(r Row) bool {
+func (v *view) known(r *Row) bool {
 	switch {
 	case r.Status == Gone || r.Status == Unsubscribed:
 		return true

@@ -35,7 +35,7 @@ func (v *view) retention(r *Row, o offsets, t TopicObs) {
 }
 
 // atRisk tells how near the backlog is to being deleted unread.
-func (r Row) atRisk() Severity {
+func (r *Row) atRisk() Severity {
 	left := 1.0
 	if r.LossEarliest.Known && r.kept > 0 {
 		left = r.LossEarliest.V / r.kept.Seconds()

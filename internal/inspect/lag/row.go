@@ -46,7 +46,7 @@ func (v *view) row(n int, tp TopicPartition) Row {
 	r.Flow = v.flow(role, o, r.still)
 	v.forecast(&r)
 	v.trend(&r)
-	r.findings = v.findings(r, o, problem)
+	r.findings = v.findings(&r, o, problem)
 	r.Counted = role == queue.RoleSource && problem != NoTopic && !r.has(Unsubscribed)
 	return r
 }
@@ -115,7 +115,7 @@ func (v *view) age(r *Row) {
 }
 
 // atLeast is how old the next record is at least: the younger end of what is known.
-func (r Row) atLeast() time.Duration { return Seconds(r.Oldest.V - r.Precision.V) }
+func (r *Row) atLeast() time.Duration { return Seconds(r.Oldest.V - r.Precision.V) }
 
 // inSeconds is a length of time to the millisecond: timestamps of records are no finer.
 func inSeconds(d time.Duration) Maybe[float64] {

@@ -7,11 +7,11 @@ import (
 	"commerce.internal/orderctl/internal/queue"
 )
 
-func only(rows []Row, keep func(Row) bool) []Row {
-	var kept []Row
-	for _, r := range rows {
-		if keep(r) {
-			kept = append(kept, r)
+func only(rows []Row, keep func(*Row) bool) []*Row {
+	kept := make([]*Row, 0, len(rows))
+	for i := range rows {
+		if keep(&rows[i]) {
+			kept = append(kept, &rows[i])
 		}
 	}
 	return kept
@@ -19,15 +19,15 @@ func only(rows []Row, keep func(Row) bool) []Row {
 
 // total sums up the counted rows. Known rows are summed; an unknown one makes the sum a lower bound.
 func (g *Group) total(p Policy) {
-	rows := only(g.Partitions, func(r Row) bool { return r.Counted })
+	rows := only(g.Partitions, func(r *Row) bool { return r.Counted })
 	g.Total = len(rows)
 	var all bool
-	g.Unread, all = sum(rows, func(r Row) Maybe[int64] { return r.Unread })
+	g.Unread, all = sum(rows, func(r *Row) Maybe[int64] { return r.Unread })
 	g.LowerBound = !all
-	g.Stale, _ = sum(rows, func(r Row) Maybe[int64] { return r.Stale })
-	g.Lost, _ = sum(rows, func(r Row) Maybe[int64] { return r.Lost })
-	g.Ahead, _ = sum(rows, func(r Row) Maybe[int64] { return r.Ahead })
-	g.In, g.Out = sumRates(rows, func(r Row) Maybe[float64] { return r.In }), sumRates(rows, func(r Row) Maybe[float64] { return r.Out })
+	g.Stale, _ = sum(rows, func(r *Row) Maybe[int64] { return r.Stale })
+	g.Lost, _ = sum(rows, func(r *Row) Maybe[int64] { return r.Lost })
+	g.Ahead, _ = sum(rows, func(r *Row) Maybe[int64] { return r.Ahead })
+	g.In, g.Out = sumRates(rows, func(r *Row) Maybe[float64] { return r.In }), sumRates(rows, func(r *Row) Maybe[float64] { return r.Out })
 	g.Oldest = Maybe[float64]{Known: len(rows) == 0}
 	for _, r := range rows {
 		if r.Unread.Known {
@@ -46,7 +46,7 @@ func (g *Group) total(p Policy) {
 	g.Breach = soonest(rows)
 }
 
-func sumRates(rows []Row, value func(Row) Maybe[float64]) Maybe[float64] {
+func sumRates(rows []*Row, value func(*Row) Maybe[float64]) Maybe[float64] {
 	total := Maybe[float64]{Known: len(rows) > 0}
 	for _, r := range rows {
 		v := value(r)
@@ -60,9 +60,9 @@ func sumRates(rows []Row, value func(Row) Maybe[float64]) Maybe[float64] {
 
 // sections sums up the tiers and the dead letters.
 func (g *Group) sections(v *view, dead map[string][]TopicPartition) {
-	byTopic := map[string][]Row{}
-	for _, r := range g.Partitions {
-		if tier(r.Role) {
+	byTopic := map[string][]*Row{}
+	for i := range g.Partitions {
+		if r := &g.Partitions[i]; tier(r.Role) {
 			byTopic[r.Topic] = append(byTopic[r.Topic], r)
 		}
 	}
@@ -85,14 +85,14 @@ func (g *Group) sections(v *view, dead map[string][]TopicPartition) {
 	slices.SortFunc(g.DeadLetters, func(a, b DeadTopic) int { return cmp.Compare(a.Topic, b.Topic) })
 }
 
-func (v *view) tierOf(topic string, rows []Row) Tier {
+func (v *view) tierOf(topic string, rows []*Row) Tier {
 	_, delay := queue.RoleOf(topic)
 	t := Tier{
 		Topic: topic, DelaySeconds: delay.Seconds(),
-		Depth:   exact(rows, func(r Row) Maybe[int64] { return r.Unread }),
-		Parked:  exact(rows, func(r Row) Maybe[int64] { return r.Parked }),
-		Overdue: exact(rows, func(r Row) Maybe[int64] { return r.Overdue }),
-		LastHour: exact(rows, func(r Row) Maybe[int64] {
+		Depth:   exact(rows, func(r *Row) Maybe[int64] { return r.Unread }),
+		Parked:  exact(rows, func(r *Row) Maybe[int64] { return r.Parked }),
+		Overdue: exact(rows, func(r *Row) Maybe[int64] { return r.Overdue }),
+		LastHour: exact(rows, func(r *Row) Maybe[int64] {
 			hour := v.now.partition(r.TopicPartition()).Hour
 			if hour.Known && hour.V.Offset < 0 {
 				return Know[int64](0)

@@ -49,14 +49,11 @@ func (v *view) owner(i int, tp TopicPartition) *Owner {
 // partitions are those that make a row of the group: committed, assigned, and all of every topic that it subscribes to,
 // has any commit in, that was asked for, or whose tiers it has. Topics named after another group are no concern of this one.
 func (v *view) partitions() []TopicPartition {
-	set, topics := map[TopicPartition]bool{}, map[string]bool{}
+	topics := map[string]bool{}
 	for tp := range v.obs.Commits.V {
-		set[tp], topics[tp.Topic] = true, true
+		topics[tp.Topic] = true
 	}
 	for _, m := range v.obs.Members.V {
-		for _, tp := range m.Assigned {
-			set[tp] = true
-		}
 		for _, t := range m.Subscribed {
 			topics[t] = true
 		}
@@ -66,6 +63,7 @@ func (v *view) partitions() []TopicPartition {
 			topics[t] = true
 		}
 	}
+	var rows []TopicPartition
 	for t := range v.now.Topics {
 		if Belongs(t, v.name) {
 			topics[t] = true
@@ -73,16 +71,41 @@ func (v *view) partitions() []TopicPartition {
 		if source, ok := SourceOf(t, v.name); ok && v.now.Topics[t].Exists.V {
 			topics[source] = true
 			if found := v.now.Topics[source].Exists; found.Known && !found.V && len(v.topics[source]) == 0 {
-				set[TopicPartition{source, -1}] = true // it is gone, and its commits with it
+				rows = append(rows, TopicPartition{source, -1}) // it is gone, and its commits with it
 			}
 		}
 	}
+	rows = append(rows, v.strays(topics)...)
+	if len(rows) == 0 { // in order they stand already
+		for _, t := range slices.Sorted(maps.Keys(topics)) {
+			rows = append(rows, v.topics[t]...)
+		}
+		return rows
+	}
 	for t := range topics {
-		for _, tp := range v.topics[t] {
-			set[tp] = true
+		rows = append(rows, v.topics[t]...)
+	}
+	slices.SortFunc(rows, byName)
+	return slices.Compact(rows)
+}
+
+// strays are the partitions that a group committed in or has, and that are not seen in any of its topics.
+func (v *view) strays(topics map[string]bool) []TopicPartition {
+	var found []TopicPartition
+	add := func(tp TopicPartition) {
+		if _, seen := v.now.Partitions[tp]; !seen || !topics[tp.Topic] {
+			found = append(found, tp)
 		}
 	}
-	return slices.SortedFunc(maps.Keys(set), byName)
+	for tp := range v.obs.Commits.V {
+		add(tp)
+	}
+	for _, m := range v.obs.Members.V {
+		for _, tp := range m.Assigned {
+			add(tp)
+		}
+	}
+	return found
 }
 
 // wanted reports whether the policy asks for the partition. Where nobody tells the partitions of a topic, any may be among

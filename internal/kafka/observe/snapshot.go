@@ -43,12 +43,12 @@ func (c *conn) snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) 
 	for name := range needed(s, topics, every) {
 		obs, parts := describe(name, topics[name], c.alive)
 		s.Topics[name] = obs
-		l.want(sortedPartitions(parts))
+		maps.Copy(l.found, parts)
 	}
 	for _, name := range dead(s) {
 		if obs, parts := describe(name, topics[name], c.alive); obs.Exists.V {
 			s.Topics[name] = obs
-			l.want(sortedPartitions(parts))
+			maps.Copy(l.found, parts)
 		}
 	}
 	l.want(committed(s, l.found))
