@@ -155,9 +155,13 @@ func selecting() []string {
 	return []string{"class", "code", "order-id", "since", "until", "state", "job", "jq", "ids", "limit", "all"}
 }
 
-// chosen refuses to act on letters when nothing was said about which.
+// chosen refuses to act on letters when nothing was said about which: no limit and not all say nothing either.
 func chosen(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 || slices.ContainsFunc(selecting(), func(name string) bool { return cmd.Flags().Changed(name) }) {
+	says := func(name string) bool {
+		fl := cmd.Flags().Lookup(name)
+		return fl.Changed && (name != "limit" || fl.Value.String() != "0") && (name != "all" || fl.Value.String() == "true")
+	}
+	if len(args) > 0 || slices.ContainsFunc(selecting(), says) {
 		return nil
 	}
 	return badUsage(cmd, "name letters (7/31), or choose some: --class exhausted, --since 1h, --all.", "which dead letters?")
@@ -227,6 +231,8 @@ func (d *desk) decided(err error, again string) error {
 			hint = "--takeover needs the plan that it carries out"
 		}
 		return &exitError{code: exitFailed, text: running.Error(), hint: hint, err: err}
+	case errors.Is(err, dlq.ErrNarrowLedger):
+		return &exitError{code: exitNotFound, text: err.Error(), hint: fmt.Sprintf("add partitions to %s, such as with kafka-topics.sh --alter", d.ledger.Topic), err: err}
 	case errors.As(err, &taken), errors.Is(err, dlq.ErrMadeAnew):
 		return &exitError{code: exitFailed, text: err.Error(), err: err}
 	case errors.Is(err, queue.ErrDenied):

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"commerce.internal/orderctl/internal/config"
 	"commerce.internal/orderctl/internal/dlq"
@@ -75,6 +76,9 @@ func stateNames() []string {
 // selection turns arguments and flags into what dlq understands.
 func (f *selectFlags) selection(cmd *cobra.Command, args []string, e env) (dlq.Selection, error) {
 	s := dlq.Selection{Classes: f.classes, Codes: f.codes, OrderIDs: f.orders, Jobs: f.jobs, Limit: f.limit}
+	if name := emptyFlag(cmd); name != "" {
+		return s, badUsage(cmd, "a flag that chooses needs a value; leave it out to choose all.", "--%s is empty", name)
+	}
 	if f.limit < 0 {
 		return s, badUsage(cmd, "", "--limit: %d is below 0", f.limit)
 	}
@@ -99,6 +103,26 @@ func (f *selectFlags) selection(cmd *cobra.Command, args []string, e env) (dlq.S
 		}
 	}
 	return s, nil
+}
+
+// emptyFlag is a flag that was given to choose letters and says nothing, as where a variable of a script is not set; "":
+// none is. It would choose all.
+func emptyFlag(cmd *cobra.Command) string {
+	empty := func(s string) bool { return strings.TrimSpace(s) == "" }
+	for _, name := range selecting() {
+		fl := cmd.Flags().Lookup(name)
+		if fl == nil || !fl.Changed {
+			continue
+		}
+		values := []string{fl.Value.String()}
+		if list, ok := fl.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if len(values) == 0 || slices.ContainsFunc(values, empty) {
+			return name
+		}
+	}
+	return ""
 }
 
 // readIDs adds the letters of --ids. A file that names none chooses none.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -71,7 +72,13 @@ func withBroker(e *testscript.Env) error {
 
 func makeTopic(ts *testscript.TestScript, _ bool, args []string) {
 	b, _ := ts.Value(brokerKey{}).(*broker.Broker)
-	ts.Check(b.CreateTopic(args[0], 3, nil))
+	partitions := int64(3)
+	if len(args) > 1 {
+		var err error
+		partitions, err = strconv.ParseInt(args[1], 10, 32)
+		ts.Check(err)
+	}
+	ts.Check(b.CreateTopic(args[0], int32(partitions), nil))
 }
 
 // evil is what a message may hold to take over a terminal: CSI, OSC, a C1 byte, a bidi override, a carriage return.

@@ -25,6 +25,8 @@ type Discard struct {
 	Reason   string
 	Stop     <-chan struct{}       // closed: end after the batch in hand
 	Progress func(done, total int) // may be nil
+
+	replay map[int32]Span // partitions of the replay topic
 }
 
 // Discarding is what became of the letters.
@@ -78,6 +80,12 @@ func (d *Discard) kind() JobKind {
 // Run decides the letters, batch by batch.
 func (d *Discard) Run(ctx context.Context, letters []Letter) (Discarding, error) {
 	sum := Discarding{Job: d.Job}
+	if d.Own {
+		var err error
+		if d.replay, err = d.Log.Bounds(ctx, d.Names.Replay()); err != nil {
+			return sum, fmt.Errorf("find ends of %s: %w", d.Names.Replay(), err)
+		}
+	}
 	fit := slices.DeleteFunc(slices.Clone(letters), func(l Letter) bool { return !d.Fits(l) })
 	sum.Handled = len(letters) - len(fit)
 	slices.SortFunc(fit, func(a, b Letter) int { return a.ID.compare(b.ID) })
@@ -187,10 +195,11 @@ func (d *Discard) decide(ctx context.Context, e JobEntry, letters []Letter) erro
 	return write(ctx, d.Producer, entries)
 }
 
-// control is the record that changes the row of a letter. ok is false for a letter that no row of the group is about.
+// control is the record that changes the row of a letter. ok is false for a letter that no row of the group is about, or whose
+// row no record can reach: what others wrote among the letters may claim any origin, and must not stand in the way of the rest.
 func (d *Discard) control(l Letter, job, what string) (m queue.Message, ok bool) {
 	o := l.Trail.Origin
-	if !d.Own || o.Topic != d.Names.Source || o.Partition < 0 || o.Offset < 0 {
+	if _, there := d.replay[o.Partition]; !there || o.Topic != d.Names.Source || o.Offset < 0 || l.Trail.MsgID == "" {
 		return m, false
 	}
 	t := queue.Trail{

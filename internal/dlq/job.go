@@ -15,6 +15,9 @@ import (
 // ErrNoLedger says that nothing can be decided: who did what could not be written down.
 var ErrNoLedger = errors.New("there is no ledger")
 
+// ErrNarrowLedger says that a ledger has no partition for some of the letters: what is done with those could not be written down.
+var ErrNarrowLedger = errors.New("the ledger has fewer partitions than the letters")
+
 // RunningError says that a job runs in another process.
 type RunningError struct {
 	Job  JobEntry
@@ -67,6 +70,9 @@ func (d *Desk) open(ctx context.Context, e JobEntry) (*job, error) {
 	if err := d.Ledger.refresh(ctx, d.Log); err != nil {
 		return nil, err
 	}
+	if err := d.room(ctx); err != nil {
+		return nil, err
+	}
 	for _, other := range d.Ledger.Jobs() {
 		if !other.running(d.Now()) || other.Run == d.Run {
 			continue
@@ -84,6 +90,20 @@ func (d *Desk) open(ctx context.Context, e JobEntry) (*job, error) {
 	}
 	j := &job{Desk: d, entry: e}
 	return j, j.note(ctx, func(*JobEntry) {})
+}
+
+// room refuses a ledger that has no partition for some of the letters.
+func (d *Desk) room(ctx context.Context) error {
+	letters, err := d.Log.Bounds(ctx, d.Reader.topic)
+	if err != nil {
+		return fmt.Errorf("find ends of %s: %w", d.Reader.topic, err)
+	}
+	for p := range letters {
+		if _, ok := d.Ledger.read[p]; !ok {
+			return fmt.Errorf("%w: %s has %d, %s has %d", ErrNarrowLedger, d.Ledger.Topic, len(d.Ledger.read), d.Reader.topic, len(letters))
+		}
+	}
+	return nil
 }
 
 // note changes the job's entry and writes it to the ledger.

@@ -52,7 +52,7 @@ type Ledger struct {
 	letters map[ID]Entry
 	copies  map[copyID]told // the same, by origin and hop: copies of a letter share them
 	jobs    map[string]JobEntry
-	read    map[int32]int64 // up to where each partition was read
+	read    map[int32]int64 // up to where each partition was read; of all that there are
 }
 
 // told is an entry, and the letter that it was written for.
@@ -82,6 +82,7 @@ func (l *Ledger) refresh(ctx context.Context, log Log) error {
 	for _, p := range slices.Sorted(maps.Keys(bounds)) {
 		from, end := max(bounds[p].Start, l.read[p]), bounds[p].End
 		if from >= end {
+			l.read[p] = max(l.read[p], end)
 			continue
 		}
 		err := log.Scan(ctx, l.Topic, p, from, end, func(r queue.Record) error {
@@ -161,12 +162,16 @@ func (e Entry) copyOf() (copyID, bool) {
 }
 
 // Decides returns what the ledger says of a letter: an entry on any of its copies decides it. ok is false when there is none.
+// An entry of its name that tells another origin is about another letter: that of a topic which has since been made anew.
 func (l *Ledger) Decides(letter Letter) (e Entry, ok bool) {
-	e, ok = l.Of(append([]ID{letter.ID}, letter.CopyIDs...)...)
-	if l == nil {
+	if e, ok = l.Of(append([]ID{letter.ID}, letter.CopyIDs...)...); l == nil {
 		return e, ok
 	}
-	if same, has := letter.copyOf(); has {
+	same, has := letter.copyOf()
+	if of, told := e.copyOf(); ok && told && (!has || of != same) {
+		e, ok = Entry{}, false
+	}
+	if has {
 		if found, is := l.copies[same]; is && (!ok || e.Origin != nil || found.supersedes(e)) {
 			return found.Entry, true
 		}

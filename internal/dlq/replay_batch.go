@@ -109,8 +109,12 @@ func (w *replaying) intend(ctx context.Context, letters []planned) ([]queue.Mess
 				return nil, nil, fmt.Errorf("find ends of %s: %w", p.at.Topic, err)
 			}
 		}
+		span, ok := bounds[p.at.Topic][p.at.Partition]
+		if !ok {
+			return nil, nil, fmt.Errorf("target %s of %s: %w", place(p.at), p.entry.ID, queue.ErrNotFound)
+		}
 		intent.Letters = append(intent.Letters, p.entry.ID)
-		intent.Ends[place(p.at)] = bounds[p.at.Topic][p.at.Partition].End
+		intent.Ends[place(p.at)] = span.End
 		messages = append(messages, replayed(p.letter, p.entry, p.at, target.Group(), w.Plan.ID, w.Now()))
 	}
 	return messages, intent, w.job.note(ctx, func(e *JobEntry) { e.Intent = intent })
