@@ -156,7 +156,7 @@ func (h *hunts) run(ctx context.Context, src Source, most int) int {
 }
 
 func (h *hunts) plan() map[TopicPartition]time.Time {
-	ask := map[TopicPartition]time.Time{}
+	ask := make(map[TopicPartition]time.Time, len(h.at)+len(h.hours))
 	for tp, list := range h.at {
 		widest := time.Duration(-1)
 		for _, n := range list {
@@ -174,7 +174,9 @@ func (h *hunts) plan() map[TopicPartition]time.Time {
 func (h *hunts) learn(tp TopicPartition, at time.Time, found Maybe[OffsetAt]) {
 	if h.hours[tp] {
 		delete(h.hours, tp)
-		h.told[tp] = found
+		if found.Known {
+			h.told[tp] = found
+		}
 	}
 	for _, n := range h.at[tp] {
 		if !found.Known {

@@ -91,7 +91,11 @@ func newEvaluator(window []*Look, p Policy) *evaluator {
 	}
 	e.policy, e.moments = p.complete(e.now.SLO), e.history()
 	for tp := range e.now.Partitions {
-		e.topics[tp.Topic] = append(e.topics[tp.Topic], tp)
+		tps := e.topics[tp.Topic]
+		if tps == nil {
+			tps = make([]TopicPartition, 0, max(1, e.now.Topics[tp.Topic].Partitions))
+		}
+		e.topics[tp.Topic] = append(tps, tp)
 	}
 	for _, tps := range e.topics {
 		slices.SortFunc(tps, func(a, b TopicPartition) int { return cmp.Compare(a.Partition, b.Partition) })

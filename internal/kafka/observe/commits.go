@@ -97,7 +97,11 @@ func (a *answers) note(name string, code sarama.KError, blocks map[string]map[in
 		obs.Problem = problemOf(code)
 		return
 	}
-	commits := map[lag.TopicPartition]lag.CommitObs{}
+	n := 0
+	for _, parts := range blocks {
+		n += len(parts)
+	}
+	commits := make(map[lag.TopicPartition]lag.CommitObs, n)
 	stable := true
 	for topic, parts := range blocks {
 		for p, b := range parts {

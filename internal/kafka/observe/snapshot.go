@@ -40,7 +40,9 @@ func (c *conn) snapshot(ctx context.Context, q lag.Query) (lag.Snapshot, error) 
 	every := len(q.Topics) == 0
 	c.complete(topics, needed(s, topics, every), dead(s))
 	l := newLookup(c, topics)
-	for name := range needed(s, topics, every) {
+	names := needed(s, topics, every)
+	l.found = make(map[lag.TopicPartition]lag.PartitionObs, partitionsIn(topics, names))
+	for name := range names {
 		obs, parts := describe(name, topics[name], c.alive)
 		s.Topics[name] = obs
 		maps.Copy(l.found, parts)
@@ -89,6 +91,17 @@ func (c *conn) observeGroups(ctx context.Context, q lag.Query, s *lag.Snapshot, 
 	}
 	s.Groups, s.Unlisted = c.groups(ctx, q)
 	return topics, nil
+}
+
+// partitionsIn is how many partitions the topics have.
+func partitionsIn(topics map[string]*sarama.TopicMetadata, names map[string]bool) int {
+	n := 0
+	for name := range names {
+		if t := topics[name]; t != nil {
+			n += len(t.Partitions)
+		}
+	}
+	return n
 }
 
 // withConfigs asks for the configuration of the topics while ask is at work.
