@@ -30,14 +30,20 @@ WHERE stock.product_id = sold.product_id AND :status = 'CREATED';
 func postgresShop(t *testing.T, b *box) (*shop, *dbtest.Server) {
 	t.Helper()
 	server := dbtest.StartPostgres(t)
+	return serverShop(t, b, server, "postgres", postgresEffect), server
+}
+
+// serverShop furnishes a shop on a database server, which ends with the test, and tells the box of it.
+func serverShop(t *testing.T, b *box, server *dbtest.Server, driver, effect string) *shop {
+	t.Helper()
 	t.Cleanup(server.Close)
 	server.Exec(t, server.Home(), "CREATE DATABASE shop")
-	s := &shop{t: t, driver: "postgres", db: server.DSN("shop"), effect: filepath.Join(t.TempDir(), "effect.sql"), acked: filepath.Join(t.TempDir(), "acked")}
-	db := dbtest.Open(t, "postgres", s.db)
+	s := &shop{t: t, driver: driver, db: server.DSN("shop"), effect: filepath.Join(t.TempDir(), "effect.sql"), acked: filepath.Join(t.TempDir(), "acked")}
+	db := dbtest.Open(t, driver, s.db)
 	defer db.Close()
-	s.furnish(db, postgresEffect)
-	b.env = append(b.env, "ORDERCTL_STORE_DRIVER=postgres", "ORDERCTL_STORE_DSN="+s.db, "ORDERCTL_CONSUME_EFFECT_FILE="+s.effect)
-	return s, server
+	s.furnish(db, effect)
+	b.env = append(b.env, "ORDERCTL_STORE_DRIVER="+driver, "ORDERCTL_STORE_DSN="+s.db, "ORDERCTL_CONSUME_EFFECT_FILE="+s.effect)
+	return s
 }
 
 func TestRealOrdersEndInPostgres(t *testing.T) {
@@ -59,6 +65,12 @@ func TestKilledTenTimesWithPostgres(t *testing.T) {
 	k := startKafka(t, 1)
 	b := newBox(t, "ORDERCTL_KAFKA_BROKERS="+k.Addrs())
 	s, _ := postgresShop(t, b)
+	killedTenTimes(t, b, s)
+}
+
+// killedTenTimes kills serve and consume under load, and checks that every order that was accepted took effect once.
+func killedTenTimes(t *testing.T, b *box, s *shop) {
+	t.Helper()
 	b.must(0, time.Minute, "topics", "apply", "--yes")
 	b.must(0, time.Minute, "db", "migrate")
 	api, admin, workerAdmin := port(t), port(t), port(t)
@@ -77,6 +89,12 @@ func TestKilledTenTimesWithPostgres(t *testing.T) {
 	})
 	s.settled(3 * time.Minute)
 	s.exact()
+	eventually(t, time.Minute, "nothing is in work", func() error {
+		if sum := audited(t, b, 0, "--ids", s.acked); sum.Verdict != "BALANCED" || sum.InWork > 0 {
+			return fmt.Errorf("audit: %+v", sum)
+		}
+		return nil
+	})
 	for _, p := range []*process{front, worker} {
 		p.signal(syscall.SIGTERM)
 		if code := p.wait(time.Minute); code != 0 {

@@ -32,7 +32,7 @@ const firstStock = 1_000_000_000
 // shop is a database with the shop's own tables, and what load was sent to it.
 type shop struct {
 	t      *testing.T
-	driver string // sqlite or postgres
+	driver string // sqlite, postgres or mysql
 	db     string // path, or address
 	effect string // path
 	acked  string // path: message ids that were answered with 202, one a line
@@ -155,7 +155,7 @@ func (s *shop) exact() {
 	sold := map[string]int64{}
 	// An order whose CREATED was refused with 503 may begin with PAID: it took nothing.
 	rows, err := db.QueryContext(s.t.Context(), `SELECT items FROM orders o WHERE EXISTS (
-		SELECT 1 FROM orderctl_messages m WHERE m.msg_id = o.order_id || ':CREATED' AND m.outcome = 'applied')`)
+		SELECT 1 FROM orderctl_messages m WHERE m.msg_id = concat(o.order_id, ':CREATED') AND m.outcome = 'applied')`)
 	if err != nil {
 		s.t.Fatal(err)
 	}
