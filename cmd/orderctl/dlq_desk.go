@@ -28,6 +28,7 @@ type desk struct {
 	s        *session
 	operator string
 	reason   string
+	rest     func(done int) // narrows the selection to what is left of it
 }
 
 // openDesk opens what letters are read with, and names the operator.
@@ -40,7 +41,7 @@ func (s *session) openDesk(ctx context.Context, f deskFlags) (*desk, func() erro
 	if err != nil {
 		return nil, nil, errors.Join(err, l.close())
 	}
-	return &desk{letterRoom: l, ledger: ledger, s: s, operator: f.operator, reason: f.reason}, l.close, nil
+	return &desk{letterRoom: l, ledger: ledger, s: s, operator: f.operator, reason: f.reason, rest: func(int) {}}, l.close, nil
 }
 
 // deskFlags are the flags of every command that decides about letters.

@@ -76,6 +76,7 @@ func (s *session) discard(cmd *cobra.Command, args []string, sel *selectFlags, f
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDesk()) }()
+	d.rest = func(done int) { sel.rest(cmd, done) }
 	var letters []dlq.Letter
 	err = d.reader.Select(ctx, choice, func(l dlq.Letter) error {
 		l.Value, l.Headers = nil, nil
@@ -138,6 +139,7 @@ func (d *desk) discard(ctx context.Context, cmd *cobra.Command, f *discardFlags,
 	if err == nil || sum.Done > 0 {
 		err = errors.Join(s.printDiscard(sum, f.undo), err)
 	}
+	d.rest(sum.Done + sum.Handled)
 	again := f.again(cmd, s.dlqFlags(d.reader))
 	if err == nil && sum.Stopped {
 		s.note("to go on: %s", again)

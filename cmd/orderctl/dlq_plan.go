@@ -150,7 +150,7 @@ func (s *session) withPlan(cmd *cobra.Command, args []string, sel *selectFlags, 
 		return err
 	}
 	f.foreign = sel.topic
-	if f.foreign != "" && !cmd.Flags().Changed("to") {
+	if f.foreign != "" && f.foreign != s.names().DLQ() && !cmd.Flags().Changed("to") {
 		return badUsage(cmd, "--to topic=NAME, or --to origin", "letters of a foreign topic need --to")
 	}
 	ctx := cmd.Context()
@@ -159,6 +159,7 @@ func (s *session) withPlan(cmd *cobra.Command, args []string, sel *selectFlags, 
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDesk()) }()
+	d.rest = func(done int) { sel.rest(cmd, done) }
 	planner, err := d.planner(cmd, f)
 	if err != nil {
 		return err

@@ -210,6 +210,7 @@ func (d *desk) replay(ctx context.Context, cmd *cobra.Command, f *replayFlags, p
 	// The first Ctrl-C lets the batch in hand end; the second leaves at once.
 	sum, err := r.Run(context.WithoutCancel(ctx))
 	progress.Finish()
+	d.rest(sum.Sent + sum.Handled)
 	return d.judge(sum, err, again(cmd))
 }
 

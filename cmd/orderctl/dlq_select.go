@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type selectFlags struct {
 	since, until, jq, ids                string
 	limit                                int
 	all                                  bool
+	chosenAt                             time.Time
+	stay                                 bool // what is decided is still among the chosen
 	anyState                             bool // without --state letters are chosen whatever their state
 }
 
@@ -169,11 +172,14 @@ func (f *selectFlags) times(cmd *cobra.Command, now time.Time, s *dlq.Selection)
 		if err != nil {
 			return badUsage(cmd, "", "--%s: %v", t.flag, err)
 		}
-		*t.into = at
+		if *t.into = at; t.value != "" { // who goes on later means the same letters
+			_ = cmd.Flags().Set(t.flag, at.UTC().Format(time.RFC3339Nano))
+		}
 	}
 	if s.Since.After(now) {
 		return badUsage(cmd, "", "--since: %s lies in the future", f.since)
 	}
+	f.chosenAt = now
 	return nil
 }
 
@@ -189,13 +195,28 @@ func (f *selectFlags) stateOf(cmd *cobra.Command, s *dlq.Selection) error {
 			return badUsage(cmd, fix, "--state: %q is none of %s", state, strings.Join(known, ", "))
 		}
 	}
-	if slices.Contains(f.states, anyState) || s.IDs != nil && !cmd.Flags().Changed("state") {
+	if f.stay = slices.Contains(f.states, anyState) || s.IDs != nil && !cmd.Flags().Changed("state"); f.stay {
 		return nil
 	}
 	for _, state := range f.states {
 		s.States = append(s.States, dlq.State(state))
 	}
 	return nil
+}
+
+// rest narrows --limit to what is left of it once some letters are done: the newest of those that there were. Whoever goes on
+// with the whole limit would take others along.
+func (f *selectFlags) rest(cmd *cobra.Command, done int) {
+	if f.limit == 0 {
+		return
+	}
+	if f.stay {
+		done = 0
+	}
+	_ = cmd.Flags().Set("limit", strconv.Itoa(max(1, f.limit-done)))
+	if f.until == "" {
+		_ = cmd.Flags().Set("until", f.chosenAt.UTC().Format(time.RFC3339Nano))
+	}
 }
 
 // query reads --jq.

@@ -95,7 +95,8 @@ func (p *Planner) editOne(ctx context.Context, l *slim, whole Letter) error {
 		return err
 	}
 	if l.wrong = p.Check != nil && p.Check(kind, value) != nil; l.wrong {
-		return nil // one of many that the edit does not help: still invalid
+		l.unhelped = true // one of many that the edit does not help: still invalid
+		return nil
 	}
 	sum := sha256.Sum256(value)
 	edit.Value, edit.SHA256, edit.Changes = value, hex.EncodeToString(sum[:]), changes(before, readable(Letter{Value: value, Headers: whole.Headers}))

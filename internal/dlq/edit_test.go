@@ -157,6 +157,15 @@ func TestWhatAnEditCanDo(t *testing.T) {
 	if e := only(t, b.plan("group", undecided(), with(set)), id); e.Edit != nil || e.Action != dlq.ActSkip || !slices.Contains(e.Warnings, dlq.StillInvalid) {
 		t.Errorf("of no help: %+v", e)
 	}
+	// Nor does it go as it was: whoever asks for a change would not know that there is none.
+	for what, other := range map[string]func(*dlq.Planner){
+		"lifted":  func(p *dlq.Planner) { p.Include = []dlq.Warning{dlq.StillInvalid} },
+		"foreign": func(p *dlq.Planner) { p.Own = false },
+	} {
+		if e := only(t, b.plan("topic=other", undecided(), with(set), other), id); e.Edit != nil || e.Action != dlq.ActSkip || !slices.Contains(e.Warnings, dlq.StillInvalid) {
+			t.Errorf("of no help, %s: %+v", what, e)
+		}
+	}
 }
 
 func TestAnEditThatCannotBeUsedPlansNothing(t *testing.T) {

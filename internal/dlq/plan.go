@@ -221,6 +221,8 @@ type slim struct {
 	wrong bool  // it does not decode or validate
 	edit  *Edit // nil: as it is
 	drop  bool  // an empty edit: leave it out
+
+	unhelped bool // what an edit made of it is no good order: it goes neither with the edit nor without
 }
 
 func slimOf(l Letter, check func(string, []byte) error) slim {

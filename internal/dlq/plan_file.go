@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // maxPlanLine bounds one line of a plan: a letter with an edited value in base64.
@@ -41,8 +42,49 @@ func (p Plan) Write(w io.Writer) error {
 	return nil
 }
 
-// ReadPlan reads a plan, also one whose lines were deleted: a comma that is left before the end is no error.
+// ReadPlan reads a plan, also one whose lines were deleted: a comma that is left before the end is no error. One that another
+// tool, such as jq, has laid out anew is read as the document that it is.
 func ReadPlan(r io.Reader) (Plan, error) {
+	in := bufio.NewReader(r)
+	first, err := in.ReadBytes('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Plan{}, fmt.Errorf("read plan: %w", err)
+	}
+	r = io.MultiReader(bytes.NewReader(first), in)
+	if head := bytes.TrimSpace(first); bytes.HasPrefix(head, []byte("{")) && !bytes.HasSuffix(head, []byte(`"entries":[`)) {
+		return readWhole(r)
+	}
+	return readLines(r)
+}
+
+// readWhole reads a plan that is one JSON document.
+func readWhole(r io.Reader) (Plan, error) {
+	var p Plan
+	dec := json.NewDecoder(r)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		return Plan{}, fmt.Errorf("line 1 is not the head of a plan, nor is the whole one: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Plan{}, errors.New("there is more than one value")
+	}
+	if p.Schema != PlanSchema {
+		return Plan{}, wrongSchema(p.Schema)
+	}
+	for i, e := range p.Entries {
+		if err := e.check(); err != nil {
+			return Plan{}, fmt.Errorf("entry %d: %w", i+1, err)
+		}
+	}
+	return p, p.check()
+}
+
+func wrongSchema(s string) error {
+	return fmt.Errorf("schema is %q, not %q: make the plan with this version of orderctl", s, PlanSchema)
+}
+
+// readLines reads a plan as it is written, an entry a line.
+func readLines(r io.Reader) (Plan, error) {
 	var p Plan
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxPlanLine)
@@ -55,7 +97,7 @@ func ReadPlan(r io.Reader) (Plan, error) {
 				return Plan{}, fmt.Errorf("line %d is not the head of a plan: %w", n, err)
 			}
 			if p.Schema != PlanSchema {
-				return Plan{}, fmt.Errorf("line %d: schema is %q, not %q: make the plan with this version of orderctl", n, p.Schema, PlanSchema)
+				return Plan{}, fmt.Errorf("line %d: %w", n, wrongSchema(p.Schema))
 			}
 		default:
 			var e PlanEntry
@@ -120,10 +162,26 @@ func (p Plan) check() error {
 	if p.ID == "" || p.DLQ.Topic == "" {
 		return errors.New("its head lacks plan_id or dlq.topic")
 	}
-	if _, err := ParseTarget(p.To, p.DLQ.Topic); err != nil {
+	to, err := ParseTarget(p.To, p.DLQ.Topic)
+	if err != nil {
 		return fmt.Errorf("to: %w", err)
 	}
+	for _, e := range p.Entries {
+		if e.Action == ActReplay && !p.aims(to, e.Target) {
+			return fmt.Errorf("target of %s is %q, which is not where %s leads", e.ID, e.Target, p.To)
+		}
+	}
 	return nil
+}
+
+// aims reports whether a target is one that the plan can have. That each letter takes effect once rests on it.
+func (p Plan) aims(to Target, target string) bool {
+	at, err := parseTarget(target)
+	if err != nil || at.Topic == p.DLQ.Topic || at.Topic == p.DLQ.Topic+".audit" {
+		return false
+	}
+	replay := strings.HasSuffix(at.Topic, "."+p.Group+".replay")
+	return to.kind == toOrigin || to.kind == toGroup && replay || to.kind == toTopic && at.Topic == to.topic
 }
 
 // SHA256 identifies what the plan does: which letters, with which values, where to. A plan read from its file has the same.

@@ -301,6 +301,7 @@ func TestAPlanFileThatWasMeddledWith(t *testing.T) {
 		"to: ":                         swap(`"to":"group"`, `"to":"topic=`+topic+`"`),
 		"cannot be replayed: [lost]":   swap(`"warnings":[]`, `"warnings":["lost"]`),
 		"there is more than one value": lines[0] + strings.TrimSuffix(lines[1], ",\n") + " {}\n",
+		"is not where group leads":     swap(`"target":"orders.g.replay/0"`, `"target":"`+topic+`/0"`),
 	} {
 		if _, err := dlq.ReadPlan(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("want %q, got %v", why, err)

@@ -110,13 +110,13 @@ func (w *warner) entry(ctx context.Context, l slim) (PlanEntry, error) {
 	warn(problem, problem != "")
 	warn(IsLost, l.Lost)
 	warn(Loop, w.MaxReplays > 0 && l.Trail.ReplayCount >= w.MaxReplays)
-	warn(StillInvalid, w.Own && l.wrong && l.edit == nil)
+	warn(StillInvalid, l.unhelped || w.Own && l.wrong && l.edit == nil)
 	warn(OriginDenied, problem == "" && !w.allowed(target.Topic))
 	if err := w.known(ctx, l, warn); err != nil {
 		return e, err
 	}
 	for _, x := range e.Warnings {
-		if x != NoStore && !slices.Contains(w.Include, x) {
+		if x != NoStore && !slices.Contains(w.Include, x) || x == StillInvalid && l.unhelped {
 			e.Action = ActSkip
 		}
 	}
