@@ -102,3 +102,30 @@ func TestLettersOfATopicMadeAnewAreUndecided(t *testing.T) {
 		}
 	}
 }
+
+// Nor is what lies in a target from before: it was sent in the name of a letter that is no more.
+func TestWhatWasSentOfATopicMadeAnewIsNoClaim(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.letters(3)
+	b.fate = func(_ int, m queue.Message) (bool, error) {
+		if m.Topic == "other" && m.Partition == 2 {
+			return true, errDied
+		}
+		return true, nil
+	}
+	if _, err := b.replay(b.plan("topic=other", undecided())); !errors.Is(err, errDied) {
+		t.Fatal(err)
+	}
+	b.fate = nil
+	b.topic(topic, 3)
+	clear(b.rows)
+	for p := range int32(3) {
+		b.kill(p, 50+int64(p), "N", "N:1", queue.ClassExhausted)
+	}
+	b.later(time.Minute)
+	before := len(b.sent("other"))
+	if sum, err := b.replay(b.plan("topic=other", undecided())); err != nil || sum.Sent != 3 || sum.Handled != 0 || len(b.sent("other")) != before+3 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}

@@ -56,9 +56,12 @@ func (w *replaying) claim(ctx context.Context, j JobEntry, open []string, found 
 		if err != nil {
 			return err
 		}
+		if !at.is(l) {
+			continue // of a topic that was made anew since: another letter has the name
+		}
 		m, err := Entry{
 			State: DecisionReplayed, Job: j.ID, Operator: j.Operator, Reason: j.Reason, PlanSHA256: j.PlanSHA256, Target: at.String(),
-			Origin: originOf(l), Hop: l.Trail.Hop, SHA256: digest(l.Key, l.Value), Edited: at.edited != l.Trail.Edited, At: j.At,
+			Origin: originOf(l), Hop: l.Trail.Hop, SHA256: digest(l.Key, l.Value), Edited: at.edits(l), At: j.At,
 		}.record(w.Ledger.Topic, id, w.Now())
 		if err != nil {
 			return err
@@ -81,6 +84,15 @@ func (w *replaying) claim(ctx context.Context, j JobEntry, open []string, found 
 type landed struct {
 	queue.Position
 	edited string // the edit that the record names; its letter may name an earlier one
+	key    string
+	sum    string // of its key and value
+}
+
+func (a landed) edits(l Letter) bool { return a.edited != l.Trail.Edited }
+
+// is reports whether the letter is the one that was sent. Of one whose source is lost by now nothing else is known.
+func (a landed) is(l Letter) bool {
+	return l.Lost || a.key == string(l.Key) && (a.edits(l) || a.sum == digest(l.Key, l.Value))
 }
 
 // find returns where the letters of an intent lie in their targets, from the ends that were noted on.
@@ -110,7 +122,7 @@ func (w *replaying) find(ctx context.Context, intent *Intent, job string) (map[s
 			by, _ := queue.Last(r.Headers, queue.HeaderReplayID)
 			if by == job && slices.Contains(intent.Letters, of) {
 				edited, _ := queue.Last(r.Headers, queue.HeaderEdited)
-				found[of] = landed{r.Position(), edited}
+				found[of] = landed{r.Position(), edited, string(r.Key), digest(r.Key, r.Value)}
 			}
 			return nil
 		})
