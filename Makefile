@@ -5,7 +5,7 @@ TAGS  := grpcnotrace
 BIN   := bin/orderctl
 LINT  := bin/golangci-lint
 
-.PHONY: help dev build test race lint fmt check e2e crash bench fuzz ci
+.PHONY: help dev build test race lint fmt check e2e crash soak bench fuzz ci
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -47,6 +47,10 @@ e2e: build ## the built binary against real Apache Kafka: one node, and three (n
 
 crash: ## the binary dies at every crash point, beside load and replays (NIGHTLY=1: more; CRASH_KILL=5m; KAFKA=embedded: no Java)
 	go test -tags $(TAGS),crash -count=1 -parallel 6 -timeout $(if $(NIGHTLY),6h,30m) ./test/crash
+
+SOAK ?= 60s
+soak: ## a worker under load, letters, members that come and go, a database that is locked: nothing grows (SOAK=1h)
+	SOAK=$(SOAK) go test -tags $(TAGS) -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/orderctl
 
 bench: ## benchmarks of the hot paths
 	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./internal/... ./test/bench
