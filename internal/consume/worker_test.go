@@ -172,7 +172,7 @@ func TestOffsetsSetBackBringNoSecondEffectAndNoSecondLetter(t *testing.T) {
 	})
 }
 
-// I10 too: key, value and the sender's headers are the same bytes in the same order.
+// Fault 13, I10: whatever it is, it is one letter; key, value and the sender's headers are the same bytes in the same order.
 func TestAPoisonMessageBecomesALetterThatSaysWhy(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -181,6 +181,9 @@ func TestAPoisonMessageBecomesALetterThatSaysWhy(t *testing.T) {
 	}{
 		{"bytes that are no order", "{\"order_id\":", "malformed", queue.ClassDecode},
 		{"an empty value", "", "malformed", queue.ClassDecode},
+		{"no value", "null", "malformed", queue.ClassDecode},
+		{"five megabytes", "{" + strings.Repeat("[", 5<<20), "malformed", queue.ClassDecode},
+		{"a Protobuf that breaks off", "\x0a\xff\x01", "malformed", queue.ClassDecode},
 		{"an order that breaks a rule", string(strings.Replace(valid("B"), `"quantity":2`, `"quantity":0`, 1)), "#/items/0/quantity", queue.ClassInvalid},
 		{"a member that is missing", strings.Replace(valid("B"), `"user_id":"u-1",`, "", 1), "#/user_id", queue.ClassInvalid},
 		{"a total that does not add up", strings.Replace(valid("B"), `"total_amount":500`, `"total_amount":501`, 1), "#/total_amount", queue.ClassInvalid},
@@ -191,11 +194,18 @@ func TestAPoisonMessageBecomesALetterThatSaysWhy(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(2)
 				user := []queue.Header{{Name: "a", Value: []byte("\xff\x00")}, {Name: "a", Value: nil}, {Name: "", Value: []byte("")}}
+				if strings.HasPrefix(tt.value, "\x0a") {
+					user[1] = queue.Header{Name: queue.HeaderContentType, Value: []byte(queue.ContentProtobuf)}
+				}
+				key, value := []byte("k\xff"), []byte(tt.value)
+				if tt.name == "no value" { // nor a key
+					key, value = nil, nil
+				}
 				began := time.Now()
-				w.log.Append(queue.Message{Topic: "orders", Partition: 1, Key: []byte("k\xff"), Value: []byte(tt.value), Headers: user, Time: began})
+				w.log.Append(queue.Message{Topic: "orders", Partition: 1, Key: key, Value: value, Headers: user, Time: began})
 				wantLetters(t, w.run(t), 1)
 				r := w.log.Records(names.DLQ())[0]
-				if r.Partition != 1 || string(r.Key) != "k\xff" || string(r.Value) != tt.value || !slices.EqualFunc(r.Headers[:3], user, sameHeader) {
+				if r.Partition != 1 || !same(r.Key, key) || !same(r.Value, value) || !slices.EqualFunc(r.Headers[:3], user, sameHeader) {
 					t.Errorf("the letter is not the record: %+v", r)
 				}
 				l := queue.ReadTrail(r.Headers)
@@ -217,9 +227,10 @@ func valid(id string) string {
 	return string(consume.SampleOrder(id, order.Created).AppendJSON(nil))
 }
 
-func sameHeader(a, b queue.Header) bool {
-	return a.Name == b.Name && bytes.Equal(a.Value, b.Value) && (a.Value == nil) == (b.Value == nil)
-}
+func sameHeader(a, b queue.Header) bool { return a.Name == b.Name && same(a.Value, b.Value) }
+
+// same tells null from empty.
+func same(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) }
 
 // CREATED of order A fails until it reaches the second tier; PAID of A waits behind it, order B does not.
 func TestRetriesGoThroughTheTiersAndKeepTheOrder(t *testing.T) {
