@@ -3,20 +3,26 @@ package tui
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/exp/teatest"
+	"github.com/creack/pty"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"commerce.internal/orderctl/internal/inspect/lag"
 )
@@ -150,12 +156,17 @@ func TestABrokerThatComesBackIsLiveAgainWithoutAKey(t *testing.T) {
 		if m.state.Phase != PhaseStale {
 			t.Error("after two intervals there is no banner")
 		}
-		m, _ = run(t, src, 96*time.Second, nil) // 110 s after the beginning: 40 s after it came back
+		begin = time.Now()
+		m, _ = run(t, src, 110*time.Second, nil) // 40 s after it came back
 		if m.state.Phase != PhaseLive {
 			t.Error("40 s after it came back it is not live")
 		}
-		if i := slices.IndexFunc(m.state.Notes, func(n Note) bool { return n.Kind == "gap" }); i < 0 && m.state.Last == nil {
-			t.Error("no gap among the events")
+		if !slices.ContainsFunc(m.state.Notes, func(n Note) bool { return n.Kind == "gap" && n.Text == "connection refused" }) {
+			t.Errorf("no gap among the events: %+v", m.state.Notes)
+		}
+		seen := m.state.History.Total(seriesIn, begin.Add(110*time.Second), 110*time.Second, 11)
+		if math.IsNaN(seen[0]) || !math.IsNaN(seen[4]) || math.IsNaN(seen[10]) {
+			t.Errorf("before, during and after the outage the chart has %v", seen)
 		}
 	})
 }
@@ -214,6 +225,65 @@ func TestAPanicEndsItAsAnError(t *testing.T) {
 	if err := Run(t.Context(), o); !errors.Is(err, tea.ErrProgramPanic) {
 		t.Errorf("it ended with %v", err)
 	}
+}
+
+// A bug must not leave a terminal on which nobody can type.
+func TestAPanicLeavesTheTerminalAsItWas(t *testing.T) {
+	t.Parallel()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Skipf("no terminal to be had: %v", err)
+	}
+	defer master.Close()
+	defer slave.Close()
+	before, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var drawn sync.WaitGroup
+	drawn.Go(func() { _, _ = io.Copy(io.Discard, master) })
+	var during *unix.Termios
+	o := programOptions(&feed{gives: func(int, time.Time) (Sample, error) {
+		during, _ = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+		panic("a bug")
+	}}, slave, slave)
+	if err := Run(t.Context(), o); !errors.Is(err, tea.ErrProgramPanic) {
+		t.Errorf("it ended with %v", err)
+	}
+	after, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil || !reflect.DeepEqual(after, before) || reflect.DeepEqual(during, before) {
+		t.Errorf("%v: the terminal was %+v, then %+v, and is %+v", err, before, during, after)
+	}
+	_ = slave.Close()
+	drawn.Wait()
+}
+
+// fullDisk takes so many bytes and no more.
+type fullDisk struct{ left int }
+
+func (f *fullDisk) Write(p []byte) (int, error) {
+	if f.left -= len(p); f.left < 0 {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
+}
+
+func (f *fullDisk) Close() error { return nil }
+
+func TestARecordEndsWithTheDiskAndTheDashboardDoesNot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src := &feed{gives: steady}
+		one, _ := steady(1, time.Now())
+		raw, err := json.Marshal(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, drawn := run(t, &Recorder{source: src, now: time.Now, file: &fullDisk{left: 3 * len(raw)}}, 20*time.Second, nil)
+		if !strings.Contains(drawn, "the record ends here: no space left on device") || m.state.Phase != PhaseLive || src.count() < 10 {
+			t.Errorf("phase %v after %d questions, banner %q", m.state.Phase, src.count(), m.state.Banner)
+		}
+	})
 }
 
 func TestTheBackgroundEndsWithTheScreenAndItsErrorIsTold(t *testing.T) {

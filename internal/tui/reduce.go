@@ -88,7 +88,7 @@ func (s State) failed(e Failed) (State, []Effect) {
 	s.Now = e.At
 	text := firstLine(e.Err.Error())
 	if s.Last != nil {
-		if s.Phase != PhaseStale {
+		if s.Fail.Tries == 0 { // the first one, also after a silence that showed already
 			s.Notes = keep(s.Notes, Note{At: e.At, Kind: "gap", Text: text})
 		}
 		s.Phase, s.Fail.Since = PhaseStale, s.Last.At

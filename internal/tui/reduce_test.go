@@ -80,6 +80,10 @@ func TestSilenceOfTwoIntervalsIsAFailureToo(t *testing.T) {
 		t.Errorf("%d questions: the one that is out must not be asked twice", n)
 	}
 	d.sees(sample(after(5))).shows("LIVE").hides("STALE")
+	d.ticks(after(9)).shows("STALE").fails(after(10), "did not answer").fails(after(14), "did not answer")
+	if n := len(d.s.Notes); n != 1 || d.s.Notes[0].Kind != "gap" || d.s.Notes[0].Text != "did not answer" {
+		t.Errorf("an outage that began in silence is among the events as %+v", d.s.Notes)
+	}
 }
 
 func lastWake(d *drive) tui.Wake {
@@ -386,12 +390,15 @@ func TestAnySequenceOfEventsHolds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		s, effects := tui.NewState(setup(), 2*time.Second, 5*time.Minute, noon)
-		at, out := noon, map[int]bool{}
+		at := noon
+		var out *tui.Poll // the question without an answer
 		note := func(effects []tui.Effect) {
 			for _, e := range effects {
 				if p, ok := e.(tui.Poll); ok {
-					clear(out) // the new question takes the place of one that waits
-					out[p.Gen] = true
+					if out != nil && !out.At.After(at) {
+						rt.Fatalf("asked at %s while the question of %s is out", at, out.At)
+					}
+					out = &p // it takes the place of one that waits
 				}
 			}
 		}
@@ -399,28 +406,51 @@ func TestAnySequenceOfEventsHolds(t *testing.T) {
 		makes := []func(time.Time) tui.Sample{sample, many, blind, hostile, func(at time.Time) tui.Sample { return of(at, nil) }}
 		for range rapid.IntRange(1, 60).Draw(rt, "events") {
 			at = at.Add(time.Duration(rapid.IntRange(-1000, 9000).Draw(rt, "ms")) * time.Millisecond)
-			s, effects = tui.Reduce(s, anyEvent(rt, s, at, makes, out))
+			e := anyEvent(rt, s, at, makes)
+			if answers(e) {
+				out = nil
+			}
+			s, effects = tui.Reduce(s, e)
 			note(effects)
-			if len(out) > 1 || s.Polling && len(out) == 0 {
-				rt.Fatalf("%d questions are out", len(out))
+			if s.Polling != (out != nil) {
+				rt.Fatalf("a question is out: %v, and the state says %v", out != nil, s.Polling)
 			}
 			exact(rt, tui.Render(s, tui.Plan(s.W, s.H, s), tui.NewTheme("auto", true), tui.UTF8()), s.W, s.H)
-			if s.Last != nil && len(s.Order) > 0 && s.Cursor == (tui.Key{}) {
-				rt.Fatalf("the cursor is on no row")
+			if !onARow(s) {
+				rt.Fatalf("the cursor is on no row: %v", s.Cursor)
 			}
 		}
 	})
 }
 
-func anyEvent(rt *rapid.T, s tui.State, at time.Time, makes []func(time.Time) tui.Sample, out map[int]bool) tui.Event {
+func answers(e tui.Event) bool {
+	switch e.(type) {
+	case tui.Sampled, tui.Failed:
+		return true
+	}
+	return false
+}
+
+// onARow reports whether the cursor stands on a row that there is.
+func onARow(s tui.State) bool {
+	shown := s.Last
+	if s.Paused != nil {
+		shown = s.Paused.Sample
+	}
+	if slices.Contains(s.Order, s.Cursor) {
+		return true
+	}
+	if shown != nil && slices.ContainsFunc(shown.Pinned, func(r tui.Row) bool { return r.Key == s.Cursor }) {
+		return true
+	}
+	return len(s.Order) == 0 && s.Cursor == tui.Key{}
+}
+
+func anyEvent(rt *rapid.T, s tui.State, at time.Time, makes []func(time.Time) tui.Sample) tui.Event {
 	switch rapid.IntRange(0, 7).Draw(rt, "kind") {
 	case 0, 1:
-		if out[s.Poll] {
-			delete(out, s.Poll)
-		}
 		return tui.Sampled{Gen: s.Poll, At: at, Sample: rapid.SampledFrom(makes).Draw(rt, "sample")(at)}
 	case 2:
-		delete(out, s.Poll)
 		return tui.Failed{Gen: s.Poll, At: at, Err: fmt.Errorf("%s", rapid.String().Draw(rt, "error"))}
 	case 3:
 		return tui.Tick{Gen: s.Wake, At: at}
