@@ -79,8 +79,7 @@ func (s *session) discard(cmd *cobra.Command, args []string, sel *selectFlags, f
 	d.rest = func(done int) { sel.rest(cmd, done) }
 	var letters []dlq.Letter
 	err = d.reader.Select(ctx, choice, func(l dlq.Letter) error {
-		l.Value, l.Headers = nil, nil
-		letters = append(letters, l)
+		letters = append(letters, l.Light())
 		return nil
 	})
 	s.failedQuery(choice)

@@ -181,7 +181,8 @@ func (d *Discard) decide(ctx context.Context, e JobEntry, letters []Letter) erro
 			records = append(records, m)
 		}
 		m, err := Entry{
-			State: state, Job: e.ID, Operator: e.Operator, Reason: e.Reason, PlanSHA256: e.PlanSHA256, Origin: originOf(l), Hop: l.Trail.Hop, At: d.Now().UTC(),
+			State: state, Job: e.ID, Operator: e.Operator, Reason: e.Reason, PlanSHA256: e.PlanSHA256, Origin: originOf(l), Hop: l.Trail.Hop,
+			SHA256: l.sha256(), At: d.Now().UTC(),
 		}.record(d.Ledger.Topic, l.ID, d.Now())
 		if err != nil {
 			return err

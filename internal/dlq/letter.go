@@ -78,7 +78,20 @@ type Letter struct {
 	untold bool   // the store was not asked for its message
 	ours   bool   // a pointer that names the SHA-256 of what it points to
 	digest string // in hex
+	sum    string // of key and value, where they are left out
 }
+
+// Light returns the letter without its value and headers, which are a lot of bytes when many are chosen at once. What is
+// written down of it is the same.
+func (l Letter) Light() Letter {
+	sum := digest(l.Key, l.Value)
+	l = bare(l)
+	l.sum = sum
+	return l
+}
+
+// sha256 tells the letter's bytes from others in the ledger.
+func (l Letter) sha256() string { return cmp.Or(l.sum, digest(l.Key, l.Value)) }
 
 // OrderID returns the order that the letter is about: the record key, which the queue sets to it, else what the message
 // id names; "": not known.
