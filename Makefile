@@ -17,13 +17,13 @@ build: ## the binary, bin/orderctl
 	@go build -trimpath -tags $(TAGS) -o $(BIN) ./cmd/orderctl
 
 test: ## unit tests and scripts on the embedded broker; no Java, no database server needed
-	go test -tags $(TAGS) ./...
+	go test -tags $(TAGS) -timeout 20m ./...
 	@PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; \
 	  command -v initdb >/dev/null || echo 'SKIPPED: PostgreSQL, no server binary found'; \
 	  command -v mariadbd >/dev/null || echo 'SKIPPED: MySQL, no server binary found'
 
 race: ## the same with the race detector, in random order
-	go test -tags $(TAGS) -race -shuffle=on ./...
+	go test -tags $(TAGS) -race -shuffle=on -timeout 20m ./...
 
 lint: $(LINT) ## the linters of .golangci.yml, formatting included
 	$(LINT) config verify
