@@ -43,7 +43,12 @@ func TestATopicMadeAnewIsNotReadUntilItsOffsetsAreReset(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		waitUntil(t, func() bool { return strings.Contains(log.String(), "topic-made-anew") }, log.String)
+		eventually(t, 30*time.Second, "the worker says why it halts", func() error {
+			if said := log.String(); !strings.Contains(said, "topic-made-anew") {
+				return errors.New(said)
+			}
+			return nil
+		})
 		if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
 			t.Errorf("consume, stopped: %v\n%s", err, log.String())
 		}
@@ -106,16 +111,22 @@ func TestLagOfATopicMadeAnewWithoutAWorker(t *testing.T) {
 	}
 }
 
-func waitUntil(t *testing.T, ok func() bool, say func() string) {
+// eventually waits until ok returns nil.
+func eventually(t *testing.T, bound time.Duration, what string, ok func() error) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
+	end := time.NewTimer(bound)
+	defer end.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !ok() {
+	for {
+		err := ok()
+		if err == nil {
+			return
+		}
 		select {
+		case <-end.C:
+			t.Fatalf("%s: not within %v: %v", what, bound, err)
 		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited 30 s:\n%s", say())
 		}
 	}
 }

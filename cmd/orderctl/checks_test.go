@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -74,7 +75,12 @@ func TestLivezFailsWhenResultsAreStuck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, func() bool { return !p.Health().Stuck.IsZero() }, func() string { return fmt.Sprintf("%+v", p.Health()) })
+	eventually(t, 30*time.Second, "an outcome is stuck", func() error {
+		if h := p.Health(); h.Stuck.IsZero() {
+			return fmt.Errorf("%+v", h)
+		}
+		return nil
+	})
 	if code, body := live("/livez"); code != 200 {
 		t.Errorf("at once: %d %s", code, body)
 	}
@@ -87,7 +93,13 @@ func TestLivezFailsWhenResultsAreStuck(t *testing.T) {
 	}
 	close(release)
 	<-ended
-	waitUntil(t, func() bool { code, _ := live("/livez"); return code == 200 }, func() string { _, body := live("/health"); return body })
+	eventually(t, 30*time.Second, "it lives again", func() error {
+		if code, _ := live("/livez"); code != 200 {
+			_, body := live("/health")
+			return errors.New(body)
+		}
+		return nil
+	})
 }
 
 // What is wrong with the commits takes a worker out of service; a server takes orders on.

@@ -91,7 +91,7 @@ func (s *session) bury(ctx context.Context, cmd *cobra.Command, f deskFlags, at 
 	b.Producer = producer
 	letter, err := b.Do(ctx, grave)
 	if err != nil {
-		return d.decided(err, fmt.Sprintf("orderctl dlq bury %s%s --reason %s", s.dlqFlags(l.reader), at, quoted(f.reason)))
+		return d.decided(err, again(cmd))
 	}
 	id := dlq.ID{Partition: letter.Partition, Offset: letter.Offset}
 	if f := out.Format(s.global.format); f == out.FormatJSON || f == out.FormatJSONL {

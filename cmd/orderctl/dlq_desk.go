@@ -131,13 +131,42 @@ func whereOf(cmd *cobra.Command) string {
 	words := slices.Clone(cmd.Flags().Args())
 	for _, name := range selecting() {
 		if fl := cmd.Flags().Lookup(name); fl != nil && fl.Changed {
-			value := fl.Value.String()
-			if list, ok := fl.Value.(pflag.SliceValue); ok {
-				value = strings.Join(list.GetSlice(), ",")
-			}
-			words = append(words, fmt.Sprintf("--%s=%s", name, quoted(value)))
+			words = append(words, fmt.Sprintf("--%s=%s", name, quoted(strings.Join(valuesOf(fl), ","))))
 		}
 	}
+	return strings.Join(words, " ")
+}
+
+// valuesOf is what was given with a flag: several values, where it takes them.
+func valuesOf(fl *pflag.Flag) []string {
+	if list, ok := fl.Value.(pflag.SliceValue); ok {
+		return list.GetSlice()
+	}
+	return []string{fl.Value.String()}
+}
+
+// again is the command that goes on with what was begun: all that was asked for. Taking over and agreeing are for the operator
+// to say anew.
+func again(cmd *cobra.Command) string {
+	words := []string{cmd.CommandPath()}
+	for _, arg := range cmd.Flags().Args() {
+		words = append(words, quoted(arg))
+	}
+	cmd.Flags().Visit(func(fl *pflag.Flag) {
+		if slices.Contains([]string{"yes", "takeover", "dry-run"}, fl.Name) {
+			return
+		}
+		for _, v := range valuesOf(fl) {
+			switch {
+			case fl.Value.Type() == "bool" && v == "true":
+				words = append(words, "--"+fl.Name)
+			case fl.NoOptDefVal != "":
+				words = append(words, "--"+fl.Name+"="+quoted(v))
+			default:
+				words = append(words, "--"+fl.Name, quoted(v))
+			}
+		}
+	})
 	return strings.Join(words, " ")
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -139,12 +138,11 @@ func (d *desk) discard(ctx context.Context, cmd *cobra.Command, f *discardFlags,
 		err = errors.Join(s.printDiscard(sum, f.undo), err)
 	}
 	d.rest(sum.Done + sum.Handled)
-	again := f.again(cmd, s.dlqFlags(d.reader))
 	if err == nil && sum.Stopped {
-		s.note("to go on: %s", again)
+		s.note("to go on: %s", again(cmd))
 		return context.Canceled
 	}
-	return d.undecided(err, again)
+	return d.undecided(err, again(cmd))
 }
 
 // toDiscard says what there is to agree to.
@@ -153,15 +151,6 @@ func (d *desk) toDiscard(verb string, n int) string {
 		return fmt.Sprintf("finish an earlier %s of %s", verb, d.reader.Topic())
 	}
 	return fmt.Sprintf("%s %d dead letters of %s", verb, n, d.reader.Topic())
-}
-
-// again is the command that goes on with a discard.
-func (f *discardFlags) again(cmd *cobra.Command, topic string) string {
-	words := strings.TrimSpace("orderctl dlq discard " + topic + whereOf(cmd))
-	if f.undo {
-		words += " --undo"
-	}
-	return words + " --reason " + quoted(f.reason)
 }
 
 // undecided gives the errors of a discard their exit codes and hints. It cannot go on in the place of another job.

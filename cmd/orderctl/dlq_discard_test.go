@@ -12,20 +12,23 @@ func TestADiscardSaysHowItGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		args []string
-		undo bool
 		want string
 	}{
-		{[]string{"7/31", "2/118"}, false, "orderctl dlq discard -g g 7/31 2/118 --reason 'it'\\''s a test'"},
-		{[]string{"--class", "invalid,decode", "--since", "1h"}, true, "orderctl dlq discard -g g --class=invalid,decode --since=1h --undo --reason 'it'\\''s a test'"},
+		{[]string{"-g", "g", "7/31", "2/118", "--yes"}, "orderctl dlq discard 7/31 2/118 --group g --reason 'it'\\''s a test'"},
+		{
+			[]string{"-g", "g", "--class", "invalid,decode", "--since", "1h", "--undo"},
+			"orderctl dlq discard --class invalid --class decode --group g --reason 'it'\\''s a test' --since 1h --undo",
+		},
+		{[]string{"--all", "-y"}, "orderctl dlq discard --all --reason 'it'\\''s a test'"},
 	} {
-		var sel selectFlags // as it is before a look at the letters
-		cmd := &cobra.Command{}
-		sel.add(&app{env: newTestProcess(t).env}, cmd)
-		if err := cmd.ParseFlags(tt.args); err != nil {
+		cmd := newDLQDiscardCmd(&app{env: newTestProcess(t).env})
+		parent := &cobra.Command{Use: "dlq"}
+		parent.AddCommand(cmd)
+		(&cobra.Command{Use: "orderctl"}).AddCommand(parent)
+		if err := cmd.ParseFlags(append(tt.args, "--reason", "it's a test")); err != nil {
 			t.Fatal(err)
 		}
-		f := discardFlags{deskFlags: deskFlags{reason: "it's a test"}, undo: tt.undo}
-		if got := f.again(cmd, "-g g "); got != tt.want {
+		if got := again(cmd); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
 		}
 	}

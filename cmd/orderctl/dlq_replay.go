@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"commerce.internal/orderctl/internal/config"
 	"commerce.internal/orderctl/internal/dlq"
@@ -252,33 +251,4 @@ func targetsOf(p dlq.Plan) []string {
 		}
 	}
 	return topics
-}
-
-// again is the command that goes on with a replay: all that was asked for, with its edits and its topic. Taking over and
-// agreeing are for the operator to say anew.
-func again(cmd *cobra.Command) string {
-	words := []string{cmd.CommandPath()}
-	for _, arg := range cmd.Flags().Args() {
-		words = append(words, quoted(arg))
-	}
-	cmd.Flags().Visit(func(fl *pflag.Flag) {
-		if slices.Contains([]string{"yes", "takeover", "dry-run"}, fl.Name) {
-			return
-		}
-		values := []string{fl.Value.String()}
-		if list, ok := fl.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
-		}
-		for _, v := range values {
-			switch {
-			case fl.Value.Type() == "bool" && v == "true":
-				words = append(words, "--"+fl.Name)
-			case fl.NoOptDefVal != "":
-				words = append(words, "--"+fl.Name+"="+quoted(v))
-			default:
-				words = append(words, "--"+fl.Name, quoted(v))
-			}
-		}
-	})
-	return strings.Join(words, " ")
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"commerce.internal/orderctl/internal/config"
 	"commerce.internal/orderctl/internal/dlq"
@@ -117,10 +116,7 @@ func emptyFlag(cmd *cobra.Command) string {
 		if fl == nil || !fl.Changed {
 			continue
 		}
-		values := []string{fl.Value.String()}
-		if list, ok := fl.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
-		}
+		values := valuesOf(fl)
 		if len(values) == 0 || slices.ContainsFunc(values, empty) {
 			return name
 		}

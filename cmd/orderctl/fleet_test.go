@@ -145,21 +145,7 @@ func (f *fleet) poison(id string) { f.exec("INSERT INTO poison VALUES ('" + id +
 // until waits for a condition; a takeover on a busy machine takes its time.
 func (f *fleet) until(what string, ok func() error) {
 	f.t.Helper()
-	end := time.NewTimer(2 * time.Minute)
-	defer end.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		select {
-		case <-end.C:
-			f.t.Fatalf("%s: not within two minutes: %v", what, err)
-		case <-tick.C:
-		}
-	}
+	eventually(f.t, 2*time.Minute, what, ok)
 }
 
 // equal is a condition on a number.

@@ -3,11 +3,8 @@
 package e2e
 
 import (
-	"database/sql"
 	"fmt"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,16 +32,7 @@ func TestRealOrdersEndInMariaDB(t *testing.T) {
 	k := startKafka(t, 1)
 	b := newBox(t, "ORDERCTL_KAFKA_BROKERS="+k.Addrs())
 	s, _ := mariaShop(t, b)
-	b.env = append(b.env, "ORDERCTL_CONSUME_EFFECT_FILE=") // the real orders name goods that the shop has not
-	if r := b.must(2, time.Minute, "db", "status"); !strings.Contains(r.stderr, "run: orderctl db migrate") {
-		t.Errorf("db status of an empty database says %q", r.stderr)
-	}
-	b.must(0, time.Minute, "db", "migrate")
-	b.must(0, time.Minute, "db", "status")
-	realOrdersEnd(t, b, k.Addrs(), func() *sql.DB { return s.open() })
-	if sum := audited(t, b, 0); sum.Verdict != "BALANCED" || sum.Accepted != allOrders || sum.Applied != validOrders || sum.Dead != dirtyOrders {
-		t.Errorf("audit: %+v", sum)
-	}
+	realOrdersEndOnServer(t, b, s, k.Addrs())
 }
 
 // The real orders come in over HTTP and, those that serve refuses too, from Kafka itself; meanwhile the intake, the worker
@@ -122,12 +110,7 @@ func TestRealOrdersWithMariaDBAndKills(t *testing.T) {
 		t.Errorf("%d messages counted an attempt: kills and outages are nobody's attempt", n)
 	}
 	audited(t, b, 0, "--ids", s.acked)
-	for _, p := range []*process{front, worker} {
-		p.signal(syscall.SIGTERM)
-		if code := p.wait(time.Minute); code != 0 {
-			t.Errorf("orderctl %s ends with %d after SIGTERM", p.name, code)
-		}
-	}
+	stopped(t, front, worker)
 }
 
 // serve and consume on real Kafka and MariaDB are killed in turn, ten times each, with the shop's own SQL.

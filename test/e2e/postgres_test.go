@@ -50,13 +50,22 @@ func TestRealOrdersEndInPostgres(t *testing.T) {
 	k := startKafka(t, 1)
 	b := newBox(t, "ORDERCTL_KAFKA_BROKERS="+k.Addrs())
 	s, _ := postgresShop(t, b)
+	realOrdersEndOnServer(t, b, s, k.Addrs())
+}
+
+// realOrdersEndOnServer: the database is migrated first, and the books balance in the end.
+func realOrdersEndOnServer(t *testing.T, b *box, s *shop, brokers string) {
+	t.Helper()
 	b.env = append(b.env, "ORDERCTL_CONSUME_EFFECT_FILE=") // the real orders name goods that the shop has not
 	if r := b.must(2, time.Minute, "db", "status"); !strings.Contains(r.stderr, "run: orderctl db migrate") {
 		t.Errorf("db status of an empty database says %q", r.stderr)
 	}
 	b.must(0, time.Minute, "db", "migrate")
 	b.must(0, time.Minute, "db", "status")
-	realOrdersEnd(t, b, k.Addrs(), func() *sql.DB { return s.open() })
+	realOrdersEnd(t, b, brokers, func() *sql.DB { return s.open() })
+	if sum := audited(t, b, 0); sum.Verdict != "BALANCED" || sum.Accepted != allOrders || sum.Applied != validOrders || sum.Dead != dirtyOrders {
+		t.Errorf("audit: %+v", sum)
+	}
 }
 
 // serve and consume on real Kafka and PostgreSQL are killed in turn, ten times each.
@@ -95,7 +104,13 @@ func killedTenTimes(t *testing.T, b *box, s *shop) {
 		}
 		return nil
 	})
-	for _, p := range []*process{front, worker} {
+	stopped(t, front, worker)
+}
+
+// stopped ends processes as an operator does.
+func stopped(t *testing.T, processes ...*process) {
+	t.Helper()
+	for _, p := range processes {
 		p.signal(syscall.SIGTERM)
 		if code := p.wait(time.Minute); code != 0 {
 			t.Errorf("orderctl %s ends with %d after SIGTERM", p.name, code)
